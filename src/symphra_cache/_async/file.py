@@ -1,0 +1,171 @@
+# Source of the blocking twin: edit here, then run scripts/run_unasync.py.
+"""One face of the file backend: each operation is one transaction on the cache file."""
+
+from __future__ import annotations
+
+from symphra_cache import _sqlite as sql
+from symphra_cache._file import BATCH, FileKeyspaceState
+from symphra_cache._integers import checked_delta
+from symphra_cache._keys import checked_keys, checked_mapping
+from symphra_cache._patterns import compile_pattern
+from symphra_cache._ttl import milliseconds
+from symphra_cache.types import MISSING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+    from typing import Any
+
+    from symphra_cache.types import TTL
+
+__all__ = ["AsyncFileOps"]
+
+
+class AsyncFileOps(FileKeyspaceState):
+    """Operations on one namespace in a file; see `symphra_cache.backends.base.Keyspace`."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value, or ``default`` on a miss."""
+        name = self._name(key)
+        row = await self._connections.aread(sql.fetch, name)
+        return self._opened(name, row, default)
+
+    async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
+        """Store the value and return ``True``."""
+        name, expires, frame = self._prepared(key, value, ttl)
+        if expires == 0:
+            await self._connections.awrite(sql.remove, name)
+        else:
+            await self._connections.awrite(sql.store, name, expires, frame)
+            self._counters.sets += 1
+        return True
+
+    async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
+        """Store the value if nothing lives under the key; tell whether nothing did."""
+        name, expires, frame = self._prepared(key, value, ttl)
+        kept = None if expires == 0 else frame
+        was_absent = await self._connections.awrite(
+            sql.store_absent, name, expires, kept, self._live
+        )
+        if was_absent and kept is not None:
+            self._counters.sets += 1
+        return was_absent
+
+    async def apop(self, key: str, default: Any = None) -> Any:
+        """Remove the entry and return its value, or ``default`` if there is none."""
+        name = self._name(key)
+        row = await self._connections.awrite(sql.take, name)
+        self._removed(row)
+        return self._opened(name, row, default)
+
+    async def adelete(self, key: str) -> bool:
+        """Remove the entry; tell whether there was one."""
+        return self._removed(await self._connections.awrite(sql.remove, self._name(key)))
+
+    async def aexists(self, key: str) -> bool:
+        """Tell whether something lives under the key."""
+        row = await self._connections.aread(sql.fetch_head, self._name(key))
+        return row is not None and self._live(*row)
+
+    async def atouch(self, key: str, ttl: TTL = None) -> bool:
+        """Give the entry a new ttl; tell whether there was one."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        if lifetime == 0:
+            row = await self._connections.awrite(sql.remove, name)
+            return row is not None and self._live(*row)
+        return await self._connections.awrite(sql.touch, name, self._expiry(lifetime), self._live)
+
+    async def attl(self, key: str) -> float | None:
+        """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
+        return self._left(await self._connections.aread(sql.fetch_head, self._name(key)))
+
+    async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
+        """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        change = self._change(name, checked_delta(delta), keep=lifetime != 0)
+        total = await self._connections.awrite(sql.increment, name, self._expiry(lifetime), change)
+        self._counters.sets += 1
+        return total
+
+    async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the hits in the order asked."""
+        names = {key: self._name(key) for key in checked_keys(keys)}
+        rows = await self._connections.aread(sql.fetch_many, list(names.values()))
+        values = {
+            key: self._opened(name, row, MISSING)
+            for (key, name), row in zip(names.items(), rows, strict=True)
+        }
+        return {key: value for key, value in values.items() if value is not MISSING}
+
+    async def aset_many(self, mapping: Mapping[str, Any], ttl: TTL = None) -> list[str]:
+        """Store all values, having checked all before the first; return the keys that failed."""
+        rows = self._prepared_many(checked_mapping(mapping), ttl)
+        if milliseconds(ttl) == 0:
+            names = [name for name, _, _ in rows]
+            await self._connections.awrite(sql.remove_many, names, self._live)
+        else:
+            await self._connections.awrite(sql.store_many, rows)
+            self._counters.sets += len(rows)
+        return []
+
+    async def adelete_many(self, keys: Iterable[str]) -> int:
+        """Remove the entries; return how many there were."""
+        return await self._aremove([self._name(key) for key in checked_keys(keys)])
+
+    async def _aremove(self, names: list[bytes]) -> int:
+        removed = await self._connections.awrite(sql.remove_many, names, self._live)
+        self._counters.deletes += removed
+        return removed
+
+    async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
+        """Yield the matching keys that live, in the order of their bytes.
+
+        Page by page from the last name on, so that a key that lives through the whole scan is
+        seen once, whatever is written meanwhile.
+        """
+        matches = compile_pattern(pattern)
+        async for rows in self._apages(nested=False):
+            for _, key in self._living(rows):
+                if matches is None or matches(key):
+                    yield key
+
+    async def _apages(self, *, nested: bool) -> AsyncIterator[list[sql.NamedRow]]:
+        """Yield the rows of this namespace, a transaction each page."""
+        for after, end in self._ranges(nested):
+            while rows := await self._connections.aread(sql.heads_after, after, end, BATCH):
+                yield rows
+                after = rows[-1][0]  # noqa: PLW2901 - the page's end is where the next begins
+
+    async def adelete_matching(self, pattern: str) -> int:
+        """Remove the entries whose keys match; return how many there were."""
+        matches = compile_pattern(pattern)
+        removed = 0
+        async for rows in self._apages(nested=False):
+            living = self._living(rows)
+            names = [name for name, key in living if matches is None or matches(key)]
+            removed += await self._aremove(names)
+        return removed
+
+    async def acount(self) -> int:
+        """Return how many entries live in this namespace."""
+        counted = 0
+        async for rows in self._apages(nested=False):
+            counted += len(self._living(rows))
+        return counted
+
+    async def aclear(self, *, nested: bool = False) -> int:
+        """Remove all entries of this namespace; return how many there were."""
+        removed = 0
+        async for rows in self._apages(nested=nested):
+            removed += await self._aremove([name for name, _, _ in rows])
+        return removed
+
+    async def aping(self) -> str:
+        """Return one line on the state of the backend."""
+        return await self._connections.aread(sql.answer)
+
+    async def aclose(self) -> None:
+        """Close the file; later use raises `CacheClosedError`."""
+        await self._connections.aclose()

@@ -1,0 +1,195 @@
+"""State of the file backend: the file and its connections, and one namespace's view.
+
+No I/O here. The faces of the backend are in ``_async/file.py`` and its generated twin.
+"""
+
+from __future__ import annotations
+
+from symphra_cache._clock import checked_clock
+from symphra_cache._frame import CorruptFrameError, FrameCodec
+from symphra_cache._integers import added, not_a_counter
+from symphra_cache._keys import encoded_key
+from symphra_cache._log import log_unreadable
+from symphra_cache._metrics import Counters
+from symphra_cache._sqlite_connections import Connections
+from symphra_cache._sqlite_files import checked_path, refuse_foreign
+from symphra_cache._ttl import milliseconds
+from symphra_cache._usage import Usage, closed_error
+from symphra_cache.exceptions import ConfigurationError
+from symphra_cache.serializers import MessagePackSerializer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from symphra_cache._sqlite import NamedRow, Row
+    from symphra_cache._sqlite_files import Durability
+    from symphra_cache.serializers import Serializer
+    from symphra_cache.types import TTL, Clock
+
+__all__ = ["BATCH", "FileKeyspaceState", "FileStore"]
+
+BATCH = 500
+"""Rows that one transaction of ``scan``, ``count``, ``clear`` and ``delete_matching`` takes."""
+
+_UNREADABLE = object()
+
+
+class FileStore:
+    """One cache file: its options, its connections, how its values are written."""
+
+    def __init__(
+        self,
+        db_path: object,
+        durability: object,
+        busy_timeout: object,
+        serializer: Serializer | None,
+        max_value_bytes: int,
+        clock: Clock | None,
+    ) -> None:
+        self.path = checked_path(db_path)
+        self.codec = FrameCodec(serializer or MessagePackSerializer(), max_value_bytes)
+        self.time_ns = checked_clock(clock).time_ns
+        self.reported: set[str] = set()
+        options = _checked_durability(durability), _checked_busy_timeout(busy_timeout)
+        refuse_foreign(self.path)
+        self.connections = Connections(self.path, *options, self.now_ms)
+
+    def now_ms(self) -> int:
+        """Return wall-clock milliseconds, the time that processes share."""
+        return self.time_ns() // 1_000_000
+
+
+class FileKeyspaceState:
+    """One namespace of a file: names its rows, reads and writes their frames, counts."""
+
+    def __init__(self, store: FileStore, path: str, counters: Counters | None = None) -> None:
+        self._store = store
+        self._connections = store.connections
+        self._path = path
+        self._prefix = f"{path}:".encode()
+        self._counters = Counters() if counters is None else counters
+
+    def _name(self, key: str) -> bytes:
+        return self._prefix + encoded_key(key)
+
+    def _require_open(self) -> None:
+        if self._connections.closed:
+            raise closed_error()
+
+    def _expiry(self, lifetime: int | None) -> int | None:
+        return None if lifetime is None else self._store.now_ms() + lifetime
+
+    def _prepared(self, key: str, value: object, ttl: TTL) -> tuple[bytes, int | None, bytes]:
+        """Check the arguments of a write; its expiry is 0 if it is expired already."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        frame = self._store.codec.encode(name, value)
+        return name, 0 if lifetime == 0 else self._expiry(lifetime), frame
+
+    def _prepared_many(
+        self, mapping: Mapping[str, object], ttl: TTL
+    ) -> list[tuple[bytes, int | None, bytes]]:
+        return [self._prepared(key, value, ttl) for key, value in mapping.items()]
+
+    def _live(self, expires: int | None, head: bytes) -> bool:
+        """Tell whether a row lives, judged by its expiry and the head of its frame."""
+        return (expires is None or expires > self._store.now_ms()) and self._store.codec.readable(
+            head
+        )
+
+    def _opened(self, name: bytes, row: Row | None, default: Any) -> Any:
+        """Answer a read from the row that was found, and count it."""
+        if row is not None and (row[0] is None or row[0] > self._store.now_ms()):
+            value = self._decoded(name, row[1])
+            if value is not _UNREADABLE:
+                self._counters.hits += 1
+                return value
+            self._counters.corrupt += 1
+        self._counters.misses += 1
+        return default
+
+    def _decoded(self, name: bytes, frame: bytes) -> object:
+        try:
+            return self._store.codec.decode(name, frame)
+        except CorruptFrameError:
+            log_unreadable(self._store.reported, self._path, "file")
+            return _UNREADABLE
+
+    def _removed(self, row: Row | None) -> bool:
+        """Count the row that a delete took away; tell whether it lived."""
+        if row is None or not self._live(*row):
+            return False
+        self._counters.deletes += 1
+        return True
+
+    def _left(self, row: Row | None) -> float | None:
+        """Return the seconds that a row has left, as ``ttl`` gives them."""
+        if row is None or not self._live(*row):
+            return 0.0
+        if row[0] is None:
+            return None
+        return max(0, row[0] * 1_000_000 - self._store.time_ns()) / 1e9
+
+    def _change(
+        self, name: bytes, delta: int, *, keep: bool
+    ) -> Callable[[Row | None], tuple[int, bytes | None, bool]]:
+        """Return what ``incr`` makes of a row; with ``keep`` false a new one is not stored."""
+
+        def change(row: Row | None) -> tuple[int, bytes | None, bool]:
+            codec = self._store.codec
+            if row is None or not self._live(*row):
+                total = added(0, delta)
+                return total, codec.encode(name, total) if keep else None, True
+            value = self._decoded(name, row[1])
+            if value is _UNREADABLE:
+                raise not_a_counter("unreadable bytes")
+            total = added(value, delta)
+            return total, codec.encode(name, total), False
+
+        return change
+
+    def _living(self, rows: list[NamedRow]) -> list[tuple[bytes, str]]:
+        """Return (name, key) of the rows that live; names that are damaged are left out."""
+        living = []
+        for name, expires, head in rows:
+            if self._live(expires, head):
+                try:
+                    living.append((name, name[len(self._prefix) :].decode()))
+                except UnicodeDecodeError:
+                    continue
+        return living
+
+    def _ranges(self, nested: bool) -> list[tuple[bytes, bytes]]:
+        """Return between which names, both excluded, this namespace's stand."""
+        if nested and not self._path:
+            return [(b"", b"\xff")]
+        ranges = [(self._prefix, f"{self._path};".encode())]  # ";" follows ":"
+        if nested:
+            ranges.append((f"{self._path}/".encode(), f"{self._path}0".encode()))  # "0" follows "/"
+        return ranges
+
+    def usage(self) -> Usage:
+        """Return how full the whole backend is; counting rows would be a scan."""
+        return Usage(expirations=self._connections.expirations)
+
+
+def _checked_durability(durability: object) -> Durability:
+    if durability == "normal" or durability == "full":
+        return durability
+    raise ConfigurationError(
+        f"durability must be 'normal' or 'full', got {durability!r}; 'full' also survives the "
+        "loss of power, at a sixth of the speed"
+    )
+
+
+def _checked_busy_timeout(seconds: object) -> float:
+    if (
+        isinstance(seconds, (int, float))
+        and not isinstance(seconds, bool)
+        and 0 <= seconds <= 86_400
+    ):
+        return float(seconds)
+    got = repr(seconds) if type(seconds) in (int, float) else type(seconds).__name__
+    raise ConfigurationError(f"busy_timeout must be 0 to 86,400 seconds, got {got}")

@@ -1,0 +1,107 @@
+"""How the memory backend keeps a value apart from the program's own object.
+
+A value is classified once, when it is stored: immutable ones are shared, which nobody can
+observe; flat containers of immutable ones are copied in and out; everything else is kept as a
+pickle. Pickle, not the default serializer, because it keeps any object and because its bytes
+never leave the process, so nobody can plant one.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["frozen", "shared"]
+
+_SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
+_COPIERS: dict[type, Callable[[object], object]] = {
+    list: list.copy,  # type: ignore[dict-item]
+    dict: dict.copy,  # type: ignore[dict-item]
+    set: set.copy,  # type: ignore[dict-item]
+    bytearray: bytearray,  # type: ignore[dict-item]
+}
+_MAX_TUPLE_DEPTH = 8
+
+
+def shared(value: object) -> tuple[object, None]:
+    """Keep the very object; for ``isolation="shared"``."""
+    return value, None
+
+
+def frozen(value: object) -> tuple[object, Callable[[object], object] | None]:
+    """Return what to keep, and how to make a caller's own value from it (``None``: as it is).
+
+    Raises:
+        SerializationError: the value is neither copied nor picklable.
+    """
+    kind = type(value)
+    if kind in _SCALARS:
+        return value, None
+    copier = _COPIERS.get(kind)
+    if copier is not None:
+        if _is_flat(value):
+            return copier(value), copier
+    elif _is_immutable(value, _MAX_TUPLE_DEPTH):
+        return value, None
+    return _pickled(value)
+
+
+def _is_flat(container: object) -> bool:
+    """Tell whether a builtin container holds immutable values alone."""
+    if isinstance(container, bytearray):
+        return True
+    if isinstance(container, dict):
+        return _all_immutable(container) and _all_immutable(container.values())
+    return _all_immutable(container)
+
+
+def _all_immutable(items: object) -> bool:
+    kinds = set(map(type, items))  # type: ignore[call-overload]
+    return kinds <= _SCALARS or kinds <= _immutable_types()
+
+
+def _is_immutable(value: object, depth: int) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is tuple or kind is frozenset:
+        return depth > 0 and all(_is_immutable(item, depth - 1) for item in value)  # type: ignore[attr-defined]
+    if kind in _immutable_types():
+        # A tzinfo of the program's own may be mutable.
+        zone = getattr(value, "tzinfo", None)
+        return zone is None or type(zone) in _immutable_types()
+    return False
+
+
+def _pickled(value: object) -> tuple[object, Callable[[object], object]]:
+    from pickle import loads
+
+    from symphra_cache.serializers import pickle_value
+
+    return pickle_value(value), loads
+
+
+_more_types: frozenset[type] = frozenset()
+
+
+def _immutable_types() -> frozenset[type]:
+    """Return the scalar types, with those of modules that a small program never needs."""
+    global _more_types
+    if not _more_types:
+        from datetime import date, datetime, time, timedelta, timezone
+        from decimal import Decimal
+        from uuid import UUID
+        from zoneinfo import ZoneInfo
+
+        _more_types = _SCALARS | {
+            date,
+            datetime,
+            time,
+            timedelta,
+            timezone,
+            Decimal,
+            UUID,
+            ZoneInfo,
+        }
+    return _more_types

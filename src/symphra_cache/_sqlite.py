@@ -1,0 +1,241 @@
+"""The schema of a cache file, and every statement that is run on it.
+
+Each function here is one transaction over an open connection, run by the thread that owns the
+connection: the asyncio face pays one hop for it, and no cancellation can cut it in two. They
+know rows, not values: what makes a row live is ``expires`` and a predicate over the head of
+its frame.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from symphra_cache._frame import HEADER_SIZE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+    from typing import TypeAlias
+
+    # (wall-clock ms of the expiry or None, frame or its head)
+    Row: TypeAlias = "tuple[int | None, bytes]"
+    NamedRow: TypeAlias = "tuple[bytes, int | None, bytes]"
+    Live: TypeAlias = "Callable[[int | None, bytes], bool]"
+
+__all__ = [
+    "APPLICATION_ID",
+    "SCHEMA_VERSION",
+    "answer",
+    "create_schema",
+    "fetch",
+    "fetch_head",
+    "fetch_many",
+    "heads_after",
+    "increment",
+    "remove",
+    "remove_many",
+    "store",
+    "store_absent",
+    "store_many",
+    "sweep",
+    "take",
+    "touch",
+]
+
+APPLICATION_ID = 0x53594D43  # "SYMC", at offset 68 of the file
+SCHEMA_VERSION = 1  # user_version, at offset 60
+
+# WITHOUT ROWID: a point read descends one tree instead of two (5.4 against 9.4 µs).
+_SCHEMA = """
+CREATE TABLE entries (
+    name BLOB NOT NULL PRIMARY KEY,
+    expires INTEGER,
+    frame BLOB NOT NULL
+) WITHOUT ROWID
+"""
+_FETCH = "SELECT expires, frame FROM entries WHERE name = ?"
+_FETCH_HEAD = f"SELECT expires, substr(frame, 1, {HEADER_SIZE}) FROM entries WHERE name = ?"
+_HEADS_AFTER = (
+    f"SELECT name, expires, substr(frame, 1, {HEADER_SIZE}) FROM entries"
+    " WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
+)
+_STORE = (
+    "INSERT INTO entries (name, expires, frame) VALUES (?, ?, ?) ON CONFLICT (name)"
+    " DO UPDATE SET expires = excluded.expires, frame = excluded.frame"
+)
+_TOUCH = "UPDATE entries SET expires = ? WHERE name = ?"
+_TAKE = "DELETE FROM entries WHERE name = ? RETURNING expires, frame"
+_REMOVE = f"DELETE FROM entries WHERE name = ? RETURNING expires, substr(frame, 1, {HEADER_SIZE})"
+_DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
+_EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
+
+
+class immediate:  # noqa: N801 - reads as a statement: ``with immediate(db):``
+    """One transaction that takes the write lock before its first read."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # a full disk has rolled it back already
+            self._db.execute("ROLLBACK")
+
+
+def create_schema(db: sqlite3.Connection) -> None:
+    """Make a new file ours, unless another process has just done so.
+
+    In the rollback journal, before WAL is set: page 1 reaches the file together with our
+    application id, so that nobody ever sees a half-made database as a foreign one.
+    """
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            db.execute(_SCHEMA)
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def answer(db: sqlite3.Connection) -> str:
+    """Return one line on the state of the file; raises when it can't be read."""
+    db.execute("SELECT expires FROM entries LIMIT 1").fetchall()
+    return f"SQLite {sqlite3.sqlite_version}"
+
+
+def fetch(db: sqlite3.Connection, name: bytes) -> Row | None:
+    """Return the row of a name."""
+    row: Row | None = db.execute(_FETCH, (name,)).fetchone()
+    return row
+
+
+def fetch_head(db: sqlite3.Connection, name: bytes) -> Row | None:
+    """Return the row of a name with the head of its frame alone."""
+    row: Row | None = db.execute(_FETCH_HEAD, (name,)).fetchone()
+    return row
+
+
+def fetch_many(db: sqlite3.Connection, names: Iterable[bytes]) -> list[Row | None]:
+    """Return the rows of many names, all from one state of the file."""
+    db.execute("BEGIN")
+    try:
+        return [db.execute(_FETCH, (name,)).fetchone() for name in names]
+    finally:
+        db.execute("COMMIT")
+
+
+def heads_after(db: sqlite3.Connection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
+    """Return the next rows between two names, both excluded, with the heads of their frames."""
+    rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
+    return rows
+
+
+def store(db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes) -> None:
+    """Write one row."""
+    db.execute(_STORE, (name, expires, frame))
+
+
+def store_many(db: sqlite3.Connection, rows: list[NamedRow]) -> None:
+    """Write many rows at once."""
+    with immediate(db):
+        db.executemany(_STORE, rows)
+
+
+def store_absent(
+    db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes | None, live: Live
+) -> bool:
+    """Write one row unless a live one stands there; tell whether none did.
+
+    Args:
+        frame: ``None`` only asks.
+    """
+    with immediate(db):
+        row = fetch_head(db, name)
+        if row is not None and live(*row):
+            return False
+        if frame is not None:
+            store(db, name, expires, frame)
+        return True
+
+
+def remove(db: sqlite3.Connection, name: bytes) -> Row | None:
+    """Delete one row; return its expiry and the head of its frame."""
+    rows: list[Row] = db.execute(_REMOVE, (name,)).fetchall()
+    return rows[0] if rows else None
+
+
+def remove_many(db: sqlite3.Connection, names: Iterable[bytes], live: Live) -> int:
+    """Delete many rows; return how many of them lived."""
+    with immediate(db):
+        rows = [remove(db, name) for name in names]
+    return sum(row is not None and live(*row) for row in rows)
+
+
+def take(db: sqlite3.Connection, name: bytes) -> Row | None:
+    """Delete one row and return it."""
+    rows: list[Row] = db.execute(_TAKE, (name,)).fetchall()
+    return rows[0] if rows else None
+
+
+def touch(db: sqlite3.Connection, name: bytes, expires: int | None, live: Live) -> bool:
+    """Give a live row a new expiry; tell whether there was one."""
+    with immediate(db):
+        row = fetch_head(db, name)
+        if row is None or not live(*row):
+            return False
+        db.execute(_TOUCH, (expires, name))
+        return True
+
+
+def increment(
+    db: sqlite3.Connection,
+    name: bytes,
+    expires: int | None,
+    change: Callable[[Row | None], tuple[int, bytes | None, bool]],
+) -> int:
+    """Replace a row by what ``change`` makes of it, in one step.
+
+    Args:
+        expires: expiry of a new row; an existing one keeps its own.
+        change: takes the row and returns the answer, the new frame (``None``: write nothing)
+            and whether the row is a new one; what it raises leaves the row unchanged.
+    """
+    with immediate(db):
+        row = fetch(db, name)
+        total, frame, is_new = change(row)
+        if frame is not None:
+            store(db, name, expires if is_new or row is None else row[0], frame)
+        return total
+
+
+def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
+    """Look at the next ``limit`` rows after a name and delete the expired ones among them.
+
+    A hand that goes round the file, moved by writers: no index on the expiry (it doubles the
+    cost of a write) and no thread.
+
+    Returns:
+        Where to go on (empty after the last row), and how many rows went.
+    """
+    rows = db.execute(_EXPIRIES_AFTER, (after, limit)).fetchall()
+    expired = [(name, now) for name, expires in rows if expires is not None and expires <= now]
+    if expired:
+        with immediate(db):
+            db.executemany(_DELETE_EXPIRED, expired)
+    return (rows[-1][0] if len(rows) == limit else b""), len(expired)

@@ -1,0 +1,83 @@
+"""The thread on which the asyncio face uses SQLite: aiosqlite's, fitted to our life cycle.
+
+Imported with the first asyncio call on a file, since it loads aiosqlite and asyncio.
+"""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from functools import partial
+
+import aiosqlite
+from aiosqlite.core import _STOP_RUNNING_SENTINEL
+
+from symphra_cache.exceptions import UnsupportedLoopError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
+    from collections.abc import Callable
+    from typing import Any, ParamSpec, TypeVar
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+__all__ = ["Worker"]
+
+
+class Worker(aiosqlite.Connection):
+    """aiosqlite's thread and queue, for any number of loops, one after another or at once.
+
+    aiosqlite 0.22 runs any callable on its thread, but waits for it at interpreter exit (so
+    that a program which forgot to close never ends) and loses the thread when the loop that
+    asked is closed before the answer. Both are mended here, with its ``_thread`` and ``_tx``;
+    `tests/unit/test_sqlite_worker.py` notices when a release changes them. The SQLite
+    connection itself is opened and closed by the callables, so aiosqlite never holds one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_no_connection, iter_chunk_size=64)
+        self._thread.daemon = True
+        self._thread.name = "symphra-cache-sqlite"
+        self._thread.start()
+
+    async def arun(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function on the thread, after those that were sent before."""
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            raise UnsupportedLoopError(
+                "the asyncio methods need a running asyncio event loop (uvloop's will do); "
+                "under trio or without a loop use the blocking ones, in a worker thread"
+            ) from None
+        answer: _Answer = _Answer(loop)
+        self._tx.put_nowait((answer, partial(function, *args, **kwargs)))  # type: ignore[arg-type]
+        result: R = await answer.future
+        return result
+
+    def finish(self) -> None:
+        """End the thread after what was sent before; does not wait for it."""
+        self._tx.put_nowait((None, lambda: _STOP_RUNNING_SENTINEL))
+
+
+class _Answer:
+    """Stands for a future of a loop that may be closed before the answer is there."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self.future: Future[Any] = loop.create_future()
+
+    def get_loop(self) -> _Answer:
+        return self
+
+    def call_soon_threadsafe(
+        self, deliver: Callable[[Future[Any], object], None], _: object, outcome: object
+    ) -> None:
+        try:
+            self._loop.call_soon_threadsafe(deliver, self.future, outcome)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+
+def _no_connection() -> Any:
+    raise AssertionError("the worker's callables bring their own connection")

@@ -1,0 +1,28 @@
+"""The backends. Each is loaded when its name is first used, with what it needs."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from symphra_cache.backends.file import FileBackend as FileBackend
+    from symphra_cache.backends.memory import MemoryBackend as MemoryBackend
+    from symphra_cache.backends.null import NullBackend as NullBackend
+
+__all__ = ["FileBackend", "MemoryBackend", "NullBackend"]
+
+_MODULES = {"FileBackend": "file", "MemoryBackend": "memory", "NullBackend": "null"}
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    backend: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = backend
+    return backend
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULES]

@@ -1,0 +1,69 @@
+"""`FileBackend`: one SQLite file, shared by the processes of a host, survives restarts."""
+
+from __future__ import annotations
+
+from symphra_cache._async.file import AsyncFileOps
+from symphra_cache._file import FileStore
+from symphra_cache._frame import MAX_VALUE_BYTES
+from symphra_cache._sync.file import SyncFileOps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Literal
+
+    from symphra_cache._metrics import Counters
+    from symphra_cache.serializers import Serializer
+    from symphra_cache.types import Clock
+
+__all__ = ["FileBackend"]
+
+
+class FileKeyspace(AsyncFileOps, SyncFileOps):
+    """One namespace in a file, both faces."""
+
+
+class FileBackend(FileKeyspace):
+    """A cache in one SQLite file.
+
+    Safe to use from any thread, any event loop, any process of the host and after ``os.fork``.
+    The file is opened with the first operation, not here.
+
+    Args:
+        db_path: path of the file; missing folders are made, readable by their owner only. A
+            relative path is resolved now, so a later ``chdir`` changes nothing.
+        durability: ``"normal"``: every acknowledged write survives the death of the process,
+            the last moments may be lost with the power; ``"full"``: they survive that too, at
+            a sixth of the speed. The file is never left corrupt.
+        busy_timeout: seconds that a write waits for other processes before it raises
+            `BackendUnavailableError`.
+        serializer: how values are written; ``MessagePackSerializer()`` by default.
+        max_value_bytes: a value larger than this, serialized, is refused.
+        clock: where time comes from; for tests, see `symphra_cache.testing.FakeClock`.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+        ForeignFileError: the path holds something that is not a cache of ours.
+    """
+
+    kind = "file"
+
+    def __init__(
+        self,
+        db_path: str | os.PathLike[str],
+        *,
+        durability: Literal["normal", "full"] = "normal",
+        busy_timeout: float = 5.0,
+        serializer: Serializer | None = None,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+        clock: Clock | None = None,
+    ) -> None:
+        store = FileStore(db_path, durability, busy_timeout, serializer, max_value_bytes, clock)
+        super().__init__(store, "")
+
+    def keyspace(self, path: str, counters: Counters) -> FileKeyspace:
+        """Return the view on a namespace that counts into ``counters``."""
+        return FileKeyspace(self._store, path, counters)
+
+    def __repr__(self) -> str:
+        return f"FileBackend({self._store.path!r})"

@@ -1,0 +1,88 @@
+"""`CacheManager`: the one object that programs use, both faces of it."""
+
+from __future__ import annotations
+
+from symphra_cache._async.manager import AsyncManagerOps
+from symphra_cache._sync.manager import SyncManagerOps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from typing import Any, Self
+
+__all__ = ["CacheManager"]
+
+
+class CacheManager(AsyncManagerOps, SyncManagerOps):
+    """A cache: ``get``, ``set``, … block; ``aget``, ``aset``, … are their asyncio twins.
+
+    Both faces work on the same entries, from any thread and any event loop at once.
+
+    Args:
+        backend: where entries are kept; several managers may share one.
+        namespace: keeps this manager's keys apart from those of others on the backend;
+            matches ``[A-Za-z0-9_.-]{1,64}``.
+        name: what logs and metrics call this manager.
+        default_ttl: time to live of entries that are stored without one: seconds, a
+            ``timedelta``, or ``None`` for never.
+        jitter: by what share a ttl is spread at random, both ways; with 0.1 entries written
+            together expire within ±10 % of their ttl.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+        InvalidTTLError: ``default_ttl`` is wrong.
+    """
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """Make a manager from a URL such as ``memory://?max_size=1000``.
+
+        Args:
+            url: ``memory://``, ``file:///var/cache/app.db``, ``null://``, or the scheme of a
+                registered backend; backend options stand in its query.
+            **options: options of the manager: ``namespace``, ``name``, ``default_ttl``,
+                ``jitter``.
+
+        Raises:
+            ConfigurationError: the URL or an option is wrong; names the nearest valid one.
+        """
+        from symphra_cache.config import from_url
+
+        return cls(**from_url(url, options))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any] | str | os.PathLike[str]) -> Self:
+        """Make a manager from a mapping or from a TOML, JSON or YAML file.
+
+        Args:
+            config: ``{"backend": "memory", "options": {…}, "namespace": …, …}`` or
+                ``{"url": …}``, or the path of a file that holds it.
+
+        Raises:
+            ConfigurationError: an option is wrong; names the nearest valid one.
+        """
+        from symphra_cache.config import from_config
+
+        return cls(**from_config(config))
+
+    @classmethod
+    def from_env(cls, prefix: str = "SYMPHRA_CACHE_") -> Self:
+        """Make a manager from environment variables.
+
+        Args:
+            prefix: ``…URL``, or ``…BACKEND`` with ``…OPTIONS__MAX_SIZE`` and the like;
+                ``…NAMESPACE``, ``…DEFAULT_TTL``, …. Each is converted by its option's type.
+
+        Raises:
+            ConfigurationError: a variable is wrong or unknown; names the nearest valid one.
+        """
+        from symphra_cache.config import from_env
+
+        return cls(**from_env(prefix))
+
+    def __contains__(self, key: str) -> bool:
+        return self.exists(key)
+
+    def __len__(self) -> int:
+        return self.count()
