@@ -10,16 +10,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeAlias
+
+    Thaw: TypeAlias = "Callable[[Any], object]"
 
 __all__ = ["frozen", "shared"]
 
 _SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
-_COPIERS: dict[type, Callable[[object], object]] = {
-    list: list.copy,  # type: ignore[dict-item]
-    dict: dict.copy,  # type: ignore[dict-item]
-    set: set.copy,  # type: ignore[dict-item]
-    bytearray: bytearray,  # type: ignore[dict-item]
+_COPIERS: dict[type, Thaw] = {
+    list: list.copy,
+    dict: dict.copy,
+    set: set.copy,
+    bytearray: bytearray,
 }
 _MAX_TUPLE_DEPTH = 8
 
@@ -29,7 +32,7 @@ def shared(value: object) -> tuple[object, None]:
     return value, None
 
 
-def frozen(value: object) -> tuple[object, Callable[[object], object] | None]:
+def frozen(value: object) -> tuple[object, Thaw | None]:
     """Return what to keep, and how to make a caller's own value from it (``None``: as it is).
 
     Raises:
@@ -47,26 +50,28 @@ def frozen(value: object) -> tuple[object, Callable[[object], object] | None]:
     return _pickled(value)
 
 
-def _is_flat(container: object) -> bool:
+def _is_flat(container: Any) -> bool:
     """Tell whether a builtin container holds immutable values alone."""
-    if isinstance(container, bytearray):
+    if type(container) is bytearray:
         return True
-    if isinstance(container, dict):
+    if type(container) is dict:
         return _all_immutable(container) and _all_immutable(container.values())
     return _all_immutable(container)
 
 
-def _all_immutable(items: object) -> bool:
-    kinds = set(map(type, items))  # type: ignore[call-overload]
-    return kinds <= _SCALARS or kinds <= _immutable_types()
+def _all_immutable(items: Iterable[object]) -> bool:
+    # The common case runs in C.
+    return _SCALARS.issuperset(map(type, items)) or all(
+        _is_immutable(item, _MAX_TUPLE_DEPTH) for item in items
+    )
 
 
-def _is_immutable(value: object, depth: int) -> bool:
+def _is_immutable(value: Any, depth: int) -> bool:
     kind = type(value)
     if kind in _SCALARS:
         return True
     if kind is tuple or kind is frozenset:
-        return depth > 0 and all(_is_immutable(item, depth - 1) for item in value)  # type: ignore[attr-defined]
+        return depth > 0 and all(_is_immutable(item, depth - 1) for item in value)
     if kind in _immutable_types():
         # A tzinfo of the program's own may be mutable.
         zone = getattr(value, "tzinfo", None)
@@ -74,7 +79,7 @@ def _is_immutable(value: object, depth: int) -> bool:
     return False
 
 
-def _pickled(value: object) -> tuple[object, Callable[[object], object]]:
+def _pickled(value: object) -> tuple[object, Thaw]:
     from pickle import loads
 
     from symphra_cache.serializers import pickle_value

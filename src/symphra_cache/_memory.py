@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 
 from symphra_cache._clock import checked_clock
 from symphra_cache._expiry import ExpiryQueue
@@ -206,10 +207,8 @@ class MemoryKeyspaceState:
             except Exception:
                 return self._unreadable(name, default)
         self._counters.hits += 1
-        try:
+        with suppress(KeyError):  # evicted since the lookup
             self._store.entries.move_to_end(name)
-        except KeyError:
-            pass
         return value
 
     def _unreadable(self, name: Name, default: Any) -> Any:

@@ -71,7 +71,7 @@ _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 
 
-class immediate:  # noqa: N801 - reads as a statement: ``with immediate(db):``
+class Immediate:
     """One transaction that takes the write lock before its first read."""
 
     __slots__ = ("_db",)
@@ -153,7 +153,7 @@ def store(db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes
 
 def store_many(db: sqlite3.Connection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
-    with immediate(db):
+    with Immediate(db):
         db.executemany(_STORE, rows)
 
 
@@ -162,10 +162,9 @@ def store_absent(
 ) -> bool:
     """Write one row unless a live one stands there; tell whether none did.
 
-    Args:
-        frame: ``None`` only asks.
+    ``None`` for a frame writes nothing and only asks.
     """
-    with immediate(db):
+    with Immediate(db):
         row = fetch_head(db, name)
         if row is not None and live(*row):
             return False
@@ -182,7 +181,7 @@ def remove(db: sqlite3.Connection, name: bytes) -> Row | None:
 
 def remove_many(db: sqlite3.Connection, names: Iterable[bytes], live: Live) -> int:
     """Delete many rows; return how many of them lived."""
-    with immediate(db):
+    with Immediate(db):
         rows = [remove(db, name) for name in names]
     return sum(row is not None and live(*row) for row in rows)
 
@@ -195,7 +194,7 @@ def take(db: sqlite3.Connection, name: bytes) -> Row | None:
 
 def touch(db: sqlite3.Connection, name: bytes, expires: int | None, live: Live) -> bool:
     """Give a live row a new expiry; tell whether there was one."""
-    with immediate(db):
+    with Immediate(db):
         row = fetch_head(db, name)
         if row is None or not live(*row):
             return False
@@ -211,12 +210,11 @@ def increment(
 ) -> int:
     """Replace a row by what ``change`` makes of it, in one step.
 
-    Args:
-        expires: expiry of a new row; an existing one keeps its own.
-        change: takes the row and returns the answer, the new frame (``None``: write nothing)
-            and whether the row is a new one; what it raises leaves the row unchanged.
+    ``change`` takes the row and returns the answer, the new frame (``None``: write nothing) and
+    whether it counts as a new row, which takes ``expires``; an old one keeps its own. What it
+    raises leaves the row unchanged.
     """
-    with immediate(db):
+    with Immediate(db):
         row = fetch(db, name)
         total, frame, is_new = change(row)
         if frame is not None:
@@ -236,6 +234,6 @@ def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[b
     rows = db.execute(_EXPIRIES_AFTER, (after, limit)).fetchall()
     expired = [(name, now) for name, expires in rows if expires is not None and expires <= now]
     if expired:
-        with immediate(db):
+        with Immediate(db):
             db.executemany(_DELETE_EXPIRED, expired)
     return (rows[-1][0] if len(rows) == limit else b""), len(expired)

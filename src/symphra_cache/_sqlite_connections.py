@@ -1,5 +1,7 @@
-"""The connections of one cache file, for both faces: opened late, closed once, made anew
-after a fork. Errors of SQLite leave here as errors of ours.
+"""The connections of one cache file, for both faces.
+
+They are opened late, closed once, and made anew after a fork. Errors of SQLite leave here as
+errors of ours.
 
 Reads and writes have a connection each, so that no read waits for a write, and each face has
 its own pair: the blocking one runs a transaction on the caller's thread, the asyncio one sends
@@ -11,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import weakref
+from functools import partial
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._sqlite import sweep
@@ -181,7 +184,7 @@ class Connections:
     async def aread(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a transaction that only reads, on the readers' thread."""
         guarded = self._resources.loop_reader
-        return await self._worker(guarded).arun(guarded.run, transaction, *args, **kwargs)
+        return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
 
     def write(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run a transaction that writes."""
@@ -194,7 +197,7 @@ class Connections:
         begun, never half.
         """
         guarded = self._resources.loop_writer
-        return await self._worker(guarded).arun(guarded.run, transaction, *args, **kwargs)
+        return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
 
     def _worker(self, guarded: Guarded) -> Worker:
         worker = self._resources.workers.get(guarded)

@@ -6,7 +6,7 @@ Imported with the first asyncio call on a file, since it loads aiosqlite and asy
 from __future__ import annotations
 
 from asyncio import get_running_loop
-from functools import partial
+from contextlib import suppress
 
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
@@ -17,9 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import Callable
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, TypeVar
 
-    P = ParamSpec("P")
     R = TypeVar("R")
 
 __all__ = ["Worker"]
@@ -41,7 +40,7 @@ class Worker(aiosqlite.Connection):
         self._thread.name = "symphra-cache-sqlite"
         self._thread.start()
 
-    async def arun(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def arun(self, function: Callable[[], R]) -> R:
         """Call a function on the thread, after those that were sent before."""
         try:
             loop = get_running_loop()
@@ -50,8 +49,8 @@ class Worker(aiosqlite.Connection):
                 "the asyncio methods need a running asyncio event loop (uvloop's will do); "
                 "under trio or without a loop use the blocking ones, in a worker thread"
             ) from None
-        answer: _Answer = _Answer(loop)
-        self._tx.put_nowait((answer, partial(function, *args, **kwargs)))  # type: ignore[arg-type]
+        answer = _Answer(loop)
+        self._tx.put_nowait((answer, function))  # type: ignore[arg-type]
         result: R = await answer.future
         return result
 
@@ -73,10 +72,8 @@ class _Answer:
     def call_soon_threadsafe(
         self, deliver: Callable[[Future[Any], object], None], _: object, outcome: object
     ) -> None:
-        try:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(deliver, self.future, outcome)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
 
 
 def _no_connection() -> Any:

@@ -136,7 +136,7 @@ class AsyncFileOps(FileKeyspaceState):
         for after, end in self._ranges(nested):
             while rows := await self._connections.aread(sql.heads_after, after, end, BATCH):
                 yield rows
-                after = rows[-1][0]  # noqa: PLW2901 - the page's end is where the next begins
+                after = rows[-1][0]
 
     async def adelete_matching(self, pattern: str) -> int:
         """Remove the entries whose keys match; return how many there were."""

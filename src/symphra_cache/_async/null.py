@@ -84,7 +84,8 @@ class AsyncNullOps(NullKeyspaceState):
     async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
         """Yield nothing."""
         self._check_pattern(pattern)
-        for key in ():
+        keys: tuple[str, ...] = ()
+        for key in keys:
             yield key
 
     async def adelete_matching(self, pattern: str) -> int:

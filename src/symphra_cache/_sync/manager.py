@@ -195,9 +195,7 @@ class SyncManagerOps(ManagerState):
         """
         return self._keyspace.get_many(keys)
 
-    def set_many(
-        self, mapping: Mapping[str, Any], ttl: TTLArgument = DEFAULT
-    ) -> list[str]:
+    def set_many(self, mapping: Mapping[str, Any], ttl: TTLArgument = DEFAULT) -> list[str]:
         """Store many values at once, having checked all of them before the first.
 
         Args:

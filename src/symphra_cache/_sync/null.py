@@ -84,7 +84,8 @@ class SyncNullOps(NullKeyspaceState):
     def scan(self, pattern: str = "*") -> Iterator[str]:
         """Yield nothing."""
         self._check_pattern(pattern)
-        for key in ():
+        keys: tuple[str, ...] = ()
+        for key in keys:
             yield key
 
     def delete_matching(self, pattern: str) -> int:
