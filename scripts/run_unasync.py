@@ -23,7 +23,8 @@ What is refused (every problem is listed, nothing is written, exit code 1):
 - a source whose first line isn't the marker; in the twin the header takes its place, so that
   both have the same number of lines;
 - words in the twin that aren't true of it, in strings, comments and docstrings, too: `await`,
-  `awaitable`, `async`, `asyncio`, `coroutine`, `Async…`, and every name in the table;
+  `awaitable`, `async`, `asyncio`, `coroutine`, `Async…`, and every name in the table; also
+  names that only `EXPLICIT` could replace: `anext`, `aiter`, `aclosing`, `_async`;
 - a file in the twin's folder without the generated header. One with the header but without a
   source is deleted.
 """
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from _unasync.project import Project
 
 SCRIPT = Path(__file__).resolve()
-REQUIRED = frozenset({"setuptools", "tokenize_rt", "unasync"})
+REQUIRED = frozenset({"distutils", "setuptools", "tokenize_rt", "unasync"})
 
 # Names that no `async def` tells of, with the reason on each line, in this form:
 #     "ALock": "Lock",  # a pair of classes in _primitives.py

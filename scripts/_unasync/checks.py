@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _KEYWORDS = frozenset({"async", "await"})
 _FALSE_WORDS = re.compile(r"(?i:await(?:s|ed|ing|ables?)?|async|asyncio|coroutines?)|Async\w*")
 _WORDS = re.compile(r"\w+")
-# Python's own names that have a blocking counterpart but that unasync doesn't know.
-_PYTHON_NAMES = frozenset({"aclosing", "aiter", "anext"})
+# Names with a blocking counterpart that unasync doesn't know: Python's, and our own package.
+_UNKNOWN_TO_UNASYNC = frozenset({"aclosing", "aiter", "anext", "_async"})
 
 
 def marker_missing(module: Module) -> Iterator[Problem]:
@@ -85,7 +85,7 @@ def leftovers(path: str, twin: str, table: Table) -> Iterator[Problem]:
     """Refuse words below the header that aren't true of the blocking face."""
     for number, line in enumerate(twin.split("\n")[1:], start=2):
         for word in dict.fromkeys(_WORDS.findall(line)):
-            if word in _PYTHON_NAMES and table.rename(word) == word:
+            if word in _UNKNOWN_TO_UNASYNC and table.rename(word) == word:
                 text = f"`{word}` is left over: enter it in EXPLICIT of scripts/run_unasync.py"
                 yield Problem(path, number, text)
             elif _FALSE_WORDS.fullmatch(word) or table.rename(word) != word:

@@ -27,13 +27,12 @@ class Project:
     twins: twin.Twins = field(default_factory=twin.Twins)
 
     def examine(self) -> None:
-        """Read and check both trees; the tests' table holds the code's names, too."""
+        """Read and check both trees, the code first: the tests only add to its table."""
         names = table.Table()
         for name, blocking in self.explicit.items():
             names.add(name, blocking, *self._entry(name))
         sources: list[Module] = []
         for tree in (CODE, TESTS):
-            names = names.copy()
             sources += self._examine(tree, names)
         if sources:
             for name in checks.never_applied(sources, self.explicit):

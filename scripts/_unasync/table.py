@@ -23,10 +23,6 @@ class Table:
     entries: dict[str, str] = field(default_factory=dict)
     origins: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    def copy(self) -> Table:
-        """Return a table that can grow by itself."""
-        return Table(dict(self.entries), dict(self.origins))
-
     def add(self, name: str, blocking: str, path: str, line: int) -> None:
         """Enter a name; whoever came first stays."""
         if name not in self.entries:

@@ -82,7 +82,6 @@ def checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Checkout:
     monkeypatch.syspath_prepend(SCRIPT.parent)
-    pytest.importorskip("unasync")
     (tmp_path / CODE).mkdir(parents=True)
     script = sys.modules.get("run_unasync") or importlib.import_module("run_unasync")
     return Checkout(tmp_path, script, capsys)

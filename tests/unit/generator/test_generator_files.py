@@ -117,6 +117,7 @@ def test_writing_leaves_alone_what_is_right(written):
 
 def test_bytecode_is_no_orphan(written):
     written.write("src/symphra_cache/_sync/__pycache__/old.cpython-311.pyc", "")
+    written.write("src/symphra_cache/_sync/__pycache__/old.cpython-311.pyc.1234", "")
     written.write("src/symphra_cache/_sync/old.pyc", "")
 
     assert written.run("--check")[0] == 0
