@@ -54,7 +54,7 @@ class FileStore:
         self.reported: set[str] = set()
         options = _checked_durability(durability), _checked_busy_timeout(busy_timeout)
         refuse_foreign(self.path)
-        self.connections = Connections(self.path, *options, self.now_ms)
+        self.connections = Connections(self.path, *options, self.time_ns)
 
     def now_ms(self) -> int:
         """Return wall-clock milliseconds, the time that processes share."""

@@ -43,8 +43,8 @@ _SWEEP_ROWS = 128
 class Sweeper:
     """Moves the hand that deletes expired rows, a little with every few writes."""
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self._now_ms = now_ms
+    def __init__(self, time_ns: Callable[[], int]) -> None:
+        self._time_ns = time_ns
         self._after = b""
         self._writes = 0
         self.expired = 0
@@ -55,7 +55,7 @@ class Sweeper:
         if self._writes % _SWEEP_EVERY:
             return
         try:
-            self._after, gone = sweep(db, self._after, self._now_ms(), _SWEEP_ROWS)
+            self._after, gone = sweep(db, self._after, self._time_ns() // 1_000_000, _SWEEP_ROWS)
             self.expired += gone
         except sqlite3.OperationalError:
             # Locked or full. The write itself is done and must not fail for this; a later
@@ -165,15 +165,16 @@ class Connections:
     """Runs transactions on one cache file, from any thread, loop or forked child."""
 
     def __init__(
-        self, path: str, durability: Durability, busy_timeout: float, now_ms: Callable[[], int]
+        self, path: str, durability: Durability, busy_timeout: float, time_ns: Callable[[], int]
     ) -> None:
         self.closed = False
-        self._sweepers = Sweeper(now_ms), Sweeper(now_ms)
+        self._sweepers = Sweeper(time_ns), Sweeper(time_ns)
         self._resources = _Resources(
             lambda: open_connection(path, durability, busy_timeout), self._sweepers
         )
         self._starting = threading.Lock()
-        # Closes at garbage collection and at exit, if the program did not.
+        # Closes at garbage collection and at exit, if the program did not. The resources must
+        # not refer to this object, not even through a bound method of its owner.
         self._finalizer = weakref.finalize(self, self._resources.close)
         fork_aware(self)
 
