@@ -13,7 +13,7 @@ from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
 from symphra_cache._sqlite_connections import Connections
 from symphra_cache._sqlite_files import checked_path, refuse_foreign
-from symphra_cache._ttl import milliseconds
+from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import ConfigurationError
 from symphra_cache.serializers import MessagePackSerializer
@@ -89,19 +89,20 @@ class FileKeyspaceState:
         return name, 0 if lifetime == 0 else self._expiry(lifetime), frame
 
     def _prepared_many(
-        self, mapping: Mapping[str, object], ttl: TTL
+        self, mapping: Mapping[str, object], ttl: TTL, jitter: float
     ) -> list[tuple[bytes, int | None, bytes]]:
-        return [self._prepared(key, value, ttl) for key, value in mapping.items()]
+        return [self._prepared(key, value, spread(ttl, jitter)) for key, value in mapping.items()]
+
+    def _is_expired(self, expires: int | None) -> bool:
+        return expires is not None and expires <= self._store.now_ms()
 
     def _live(self, expires: int | None, head: bytes) -> bool:
         """Tell whether a row lives, judged by its expiry and the head of its frame."""
-        return (expires is None or expires > self._store.now_ms()) and self._store.codec.readable(
-            head
-        )
+        return not self._is_expired(expires) and self._store.codec.readable(head)
 
     def _opened(self, name: bytes, row: Row | None, default: Any) -> Any:
         """Answer a read from the row that was found, and count it."""
-        if row is not None and (row[0] is None or row[0] > self._store.now_ms()):
+        if row is not None and not self._is_expired(row[0]):
             value = self._decoded(name, row[1])
             if value is not _UNREADABLE:
                 self._counters.hits += 1
@@ -139,7 +140,7 @@ class FileKeyspaceState:
 
         def change(row: Row | None) -> tuple[int, bytes | None, bool]:
             codec = self._store.codec
-            if row is None or not self._live(*row):
+            if row is None or self._is_expired(row[0]):
                 total = added(0, delta)
                 return total, codec.encode(name, total) if keep else None, True
             value = self._decoded(name, row[1])

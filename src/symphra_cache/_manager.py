@@ -90,10 +90,13 @@ class ManagerState:
             **self._backend.usage()._asdict(),
         )
 
+    def _given(self, ttl: TTLArgument) -> TTL:
+        """Return the ttl of a write: the default if none was given."""
+        return self._default_ttl if ttl is DEFAULT else ttl  # type: ignore[return-value]
+
     def _lifetime(self, ttl: TTLArgument) -> TTL:
-        """Return the ttl of a write: the default if none was given, spread by the jitter."""
-        given: TTL = self._default_ttl if ttl is DEFAULT else ttl  # type: ignore[assignment]
-        return spread(given, self._jitter) if self._jitter else given
+        """Return the ttl of one entry, spread by the jitter."""
+        return spread(self._given(ttl), self._jitter)
 
     @staticmethod
     def _check_scan(pattern: object) -> None:

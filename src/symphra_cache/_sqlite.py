@@ -207,19 +207,22 @@ def increment(
     name: bytes,
     expires: int | None,
     change: Callable[[Row | None], tuple[int, bytes | None, bool]],
-) -> int:
+) -> tuple[int, bool]:
     """Replace a row by what ``change`` makes of it, in one step.
 
     ``change`` takes the row and returns the answer, the new frame (``None``: write nothing) and
     whether it counts as a new row, which takes ``expires``; an old one keeps its own. What it
     raises leaves the row unchanged.
+
+    Returns:
+        The answer, and whether anything was written.
     """
     with Immediate(db):
         row = fetch(db, name)
         total, frame, is_new = change(row)
         if frame is not None:
             store(db, name, expires if is_new or row is None else row[0], frame)
-        return total
+        return total, frame is not None
 
 
 def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:

@@ -75,8 +75,10 @@ def checked_jitter(jitter: object) -> float:
 def spread(ttl: TTL, jitter: float) -> TTL:
     """Return a ttl moved at random by at most ``jitter`` of itself, both ways.
 
-    ``None`` stays ``None``; what `milliseconds` refuses is refused here too.
+    ``None`` stays ``None``; what `milliseconds` refuses is refused here or left for it.
     """
+    if not jitter:
+        return ttl
     whole = milliseconds(ttl)
     if not whole:
         return ttl

@@ -55,7 +55,7 @@ def test_two_loops_in_two_threads_at_once(cache: CacheManager) -> None:
     def run(who: str) -> None:
         try:
             asyncio.run(work(who))
-        except BaseException as error:  # noqa: BLE001 - told to the main thread
+        except BaseException as error:
             failures.append(error)
 
     threads = [threading.Thread(target=run, args=(who,)) for who in ("left", "right")]
@@ -106,7 +106,7 @@ def test_uvloop(cache: CacheManager) -> None:
 def test_under_trio_the_error_names_the_remedy(tmp_path: Path) -> None:
     with CacheManager(FileBackend(tmp_path / "cache.db")) as cache:
         cache.set("k", 1)
-        with pytest.raises(UnsupportedLoopError, match="asyncio event loop.*blocking"):
+        with pytest.raises(UnsupportedLoopError, match=r"asyncio event loop.*blocking"):
             trio.run(cache.aget, "k")
         assert cache.get("k") == 1
 

@@ -36,7 +36,7 @@ def in_child(work: Callable[[], None]) -> None:
         try:
             work()
             status = 0
-        except BaseException:  # noqa: BLE001 - told to the parent
+        except BaseException:
             os.write(writer, traceback.format_exc().encode()[-4000:])
         finally:
             os._exit(status)
@@ -129,9 +129,7 @@ def test_a_child_outlives_its_parents_close_and_loses_nothing(tmp_path: Path) ->
     told = subprocess.run(
         [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
     )
-    assert told.stdout.strip() == str(
-        {"parent": 1, "parent-loop": 1, "child": 2, "child-loop": 2}
-    )
+    assert told.stdout.strip() == str({"parent": 1, "parent-loop": 1, "child": 2, "child-loop": 2})
 
 
 def test_a_fork_inside_a_running_loop(tmp_path: Path) -> None:

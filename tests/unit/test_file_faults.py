@@ -177,22 +177,27 @@ def test_dropped_backends_leave_no_descriptor_and_no_thread(tmp_path: Path) -> N
     assert not any(thread.name.startswith("symphra-cache") for thread in threading.enumerate())
 
 
+def write_until_closed(
+    cache: CacheManager, started: threading.Barrier, outcomes: list[BaseException]
+) -> None:
+    started.wait()
+    try:
+        for number in range(1_000_000):
+            cache.set("k", number)
+    except BaseException as error:
+        outcomes.append(error)
+
+
 def test_close_waits_for_calls_in_flight_or_lets_them_know(tmp_path: Path) -> None:
     for _ in range(5):
         cache = CacheManager(FileBackend(tmp_path / "cache.db"))
         cache.set("k", 0)
-        outcomes: list[object] = []
+        outcomes: list[BaseException] = []
         started = threading.Barrier(5)
-
-        def write(cache: CacheManager = cache, started: threading.Barrier = started) -> None:
-            started.wait()
-            try:
-                for number in range(1_000_000):
-                    cache.set("k", number)
-            except BaseException as error:  # noqa: BLE001 - looked at below
-                outcomes.append(error)
-
-        threads = [threading.Thread(target=write) for _ in range(4)]
+        threads = [
+            threading.Thread(target=write_until_closed, args=(cache, started, outcomes))
+            for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         started.wait()

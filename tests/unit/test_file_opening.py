@@ -7,12 +7,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from symphra_cache import CacheManager, ConfigurationError, ForeignFileError
 from symphra_cache.backends import FileBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def write_text(path: Path) -> None:
@@ -41,10 +45,10 @@ def write_cache_with_destroyed_header(path: Path) -> None:
     [write_text, write_short_text, write_other_database, write_cache_with_destroyed_header],
 )
 def test_a_file_that_is_not_ours_is_refused_and_stays_byte_identical(
-    tmp_path: Path, write: object
+    tmp_path: Path, write: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "cache.db"
-    write(path)  # type: ignore[operator]
+    write(path)
     before = path.read_bytes(), os.stat(path).st_mtime_ns, os.listdir(tmp_path)
     with pytest.raises(ForeignFileError, match="left as it is"):
         FileBackend(path)
@@ -89,7 +93,7 @@ def test_a_newer_schema_is_refused_with_the_remedy(tmp_path: Path) -> None:
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(ConfigurationError, match="schema version 99.*upgrade"):
+    with pytest.raises(ConfigurationError, match=r"schema version 99.*upgrade"):
         FileBackend(path)
 
 

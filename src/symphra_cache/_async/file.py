@@ -85,8 +85,11 @@ class AsyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total = await self._connections.awrite(sql.increment, name, self._expiry(lifetime), change)
-        self._counters.sets += 1
+        total, was_stored = await self._connections.awrite(
+            sql.increment, name, self._expiry(lifetime), change
+        )
+        if was_stored:
+            self._counters.sets += 1
         return total
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -99,9 +102,11 @@ class AsyncFileOps(FileKeyspaceState):
         }
         return {key: value for key, value in values.items() if value is not MISSING}
 
-    async def aset_many(self, mapping: Mapping[str, Any], ttl: TTL = None) -> list[str]:
+    async def aset_many(
+        self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
+    ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        rows = self._prepared_many(checked_mapping(mapping), ttl)
+        rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
         if milliseconds(ttl) == 0:
             names = [name for name, _, _ in rows]
             await self._connections.awrite(sql.remove_many, names, self._live)

@@ -200,7 +200,7 @@ class AsyncManagerOps(ManagerState):
 
         Args:
             mapping: values by key.
-            ttl: one time to live for all.
+            ttl: one time to live for all; the manager's jitter spreads each by itself.
 
         Returns:
             The keys that failed: an empty list.
@@ -210,7 +210,8 @@ class AsyncManagerOps(ManagerState):
                 ``set``; nothing is written then.
             BackendUnavailableError: an outage; the keys not written are in its ``failed``.
         """
-        return await self._keyspace.aset_many(mapping, self._lifetime(ttl))
+        given = self._given(ttl)
+        return await self._keyspace.aset_many(mapping, given, jitter=self._jitter)
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove many entries at once.

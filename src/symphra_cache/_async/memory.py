@@ -6,6 +6,7 @@ from __future__ import annotations
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_key, checked_keys, checked_mapping
 from symphra_cache._memory import MemoryKeyspaceState
+from symphra_cache._ttl import spread
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
@@ -23,12 +24,15 @@ class AsyncMemoryOps(MemoryKeyspaceState):
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
-        # Hot path: one lookup without a lock; keys are checked on a miss only.
+        # Hot path: one lookup without a lock; keys are checked on a miss only. A subclass of
+        # str may compare in its own way, so it takes the long way.
+        if type(key) is not str:
+            return self._missed(key, default)
         store = self._store
+        name = key if self._plain else (self._space, key)
         try:
-            name = key if self._plain else (self._space, key)
             value, deadline, thaw = store.entries[name]
-        except (KeyError, TypeError):
+        except KeyError:
             return self._missed(key, default)
         if deadline is not None and deadline <= store.monotonic_ns():
             return self._missed(key, default)
@@ -81,6 +85,7 @@ class AsyncMemoryOps(MemoryKeyspaceState):
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
+        self._require_open()
         hits = {}
         for key in checked_keys(keys):
             value = await self.aget(key, MISSING)
@@ -88,10 +93,13 @@ class AsyncMemoryOps(MemoryKeyspaceState):
                 hits[key] = value
         return hits
 
-    async def aset_many(self, mapping: Mapping[str, Any], ttl: TTL = None) -> list[str]:
+    async def aset_many(
+        self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
+    ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
         prepared = [
-            self._prepared(key, value, ttl) for key, value in checked_mapping(mapping).items()
+            self._prepared(key, value, spread(ttl, jitter))
+            for key, value in checked_mapping(mapping).items()
         ]
         self._require_open()
         for name, entry in prepared:

@@ -85,8 +85,11 @@ class SyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total = self._connections.write(sql.increment, name, self._expiry(lifetime), change)
-        self._counters.sets += 1
+        total, was_stored = self._connections.write(
+            sql.increment, name, self._expiry(lifetime), change
+        )
+        if was_stored:
+            self._counters.sets += 1
         return total
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
@@ -99,9 +102,11 @@ class SyncFileOps(FileKeyspaceState):
         }
         return {key: value for key, value in values.items() if value is not MISSING}
 
-    def set_many(self, mapping: Mapping[str, Any], ttl: TTL = None) -> list[str]:
+    def set_many(
+        self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
+    ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        rows = self._prepared_many(checked_mapping(mapping), ttl)
+        rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
         if milliseconds(ttl) == 0:
             names = [name for name, _, _ in rows]
             self._connections.write(sql.remove_many, names, self._live)

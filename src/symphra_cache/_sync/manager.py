@@ -200,7 +200,7 @@ class SyncManagerOps(ManagerState):
 
         Args:
             mapping: values by key.
-            ttl: one time to live for all.
+            ttl: one time to live for all; the manager's jitter spreads each by itself.
 
         Returns:
             The keys that failed: an empty list.
@@ -210,7 +210,8 @@ class SyncManagerOps(ManagerState):
                 ``set``; nothing is written then.
             BackendUnavailableError: an outage; the keys not written are in its ``failed``.
         """
-        return self._keyspace.set_many(mapping, self._lifetime(ttl))
+        given = self._given(ttl)
+        return self._keyspace.set_many(mapping, given, jitter=self._jitter)
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove many entries at once.

@@ -71,7 +71,9 @@ class SyncNullOps(NullKeyspaceState):
         self._counters.misses += len(self._check_many(keys))
         return {}
 
-    def set_many(self, mapping: Mapping[str, Any], ttl: TTL = None) -> list[str]:
+    def set_many(
+        self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
+    ) -> list[str]:
         """Return ``[]``: no key failed."""
         self._counters.sets += len(self._check_mapping(mapping, ttl))
         return []

@@ -7,10 +7,16 @@ if TYPE_CHECKING:
     from symphra_cache.backends.file import FileBackend as FileBackend
     from symphra_cache.backends.memory import MemoryBackend as MemoryBackend
     from symphra_cache.backends.null import NullBackend as NullBackend
+    from symphra_cache.backends.registry import register_backend as register_backend
 
-__all__ = ["FileBackend", "MemoryBackend", "NullBackend"]
+__all__ = ["FileBackend", "MemoryBackend", "NullBackend", "register_backend"]
 
-_MODULES = {"FileBackend": "file", "MemoryBackend": "memory", "NullBackend": "null"}
+_MODULES = {
+    "FileBackend": "file",
+    "MemoryBackend": "memory",
+    "NullBackend": "null",
+    "register_backend": "registry",
+}
 
 
 def __getattr__(name: str) -> object:
@@ -19,9 +25,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    backend: object = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = backend
-    return backend
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

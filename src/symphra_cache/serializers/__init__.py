@@ -8,27 +8,16 @@ from __future__ import annotations
 
 from symphra_cache.serializers.json import JSONSerializer
 from symphra_cache.serializers.messagepack import MessagePackSerializer
-from symphra_cache.serializers.pickle import PickleSerializer
+from symphra_cache.serializers.pickle import PickleSerializer, pickle_value
+from symphra_cache.serializers.protocol import Serializer
 from symphra_cache.serializers.registry import register_dataclass, register_enum
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from symphra_cache.serializers.protocol import Serializer
 
 __all__ = [
     "JSONSerializer",
     "MessagePackSerializer",
     "PickleSerializer",
     "Serializer",
+    "pickle_value",
     "register_dataclass",
     "register_enum",
 ]
-
-
-def __getattr__(name: str) -> object:
-    # A protocol needs `typing`, which a program that only runs has no use for.
-    if name == "Serializer":
-        from symphra_cache.serializers.protocol import Serializer
-
-        return Serializer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from enum import Enum
 
-import ormsgpack
+from ormsgpack import Ext, packb, unpackb
 
 from symphra_cache.serializers import _scalars, registry
 from symphra_cache.serializers._native import OPTION, TAIL, WORD, Wrong
@@ -28,6 +28,7 @@ from symphra_cache.serializers._unstorable import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
 PREFIX = b"\xc1"
 
@@ -48,7 +49,7 @@ def dumps(value: object) -> bytes:
     """Return the payload, or raise `Unstorable`."""
     marked = _mark(value, 0)
     try:
-        return PREFIX + ormsgpack.packb(marked, None, OPTION)
+        return PREFIX + packb(marked, None, OPTION)
     except TypeError as error:  # not known to happen: the walk lets nothing else through
         raise Unstorable(type(value).__qualname__, str(error)) from error
 
@@ -57,41 +58,43 @@ def _mark(value: object, depth: int) -> object:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
-    writer = _WRITERS.get(kind)
-    if writer is not None:
-        return writer(value)
-    scalar = _scalars.WRITERS.get(kind)
-    if scalar is not None:
-        return ormsgpack.Ext(scalar[0], scalar[1](value))
-    container = _CONTAINERS.get(kind)
-    if container is not None:
-        if depth == MAX_DEPTH:
-            raise too_deep()
-        return container(value, depth + 1)
+    mark = _MARKS.get(kind)
+    if mark is not None:
+        return mark(value, depth)
     return _mark_registered(value, depth)
 
 
-def _mark_int(value: int) -> object:
+def _mark_int(value: int, _: int) -> object:
     if _INT_MIN <= value < _INT_END:
         return value
-    return ormsgpack.Ext(_scalars.INT, _scalars.write_int(value))
+    return Ext(_scalars.INT, _scalars.write_int(value))
 
 
-def _mark_str(value: str) -> object:
+def _mark_str(value: str, _: int) -> object:
     if value.isascii():
         return value
     try:
         value.encode()
     except UnicodeEncodeError:
-        return ormsgpack.Ext(_scalars.STR, _scalars.write_str(value))
+        return Ext(_scalars.STR, _scalars.write_str(value))
     return value
+
+
+def _mark_scalar(code: int, write: Callable[[Any], bytes]) -> Callable[[Any, int], object]:
+    return lambda value, _: Ext(code, write(value))
+
+
+def _deeper(depth: int) -> int:
+    if depth == MAX_DEPTH:
+        raise too_deep()
+    return depth + 1
 
 
 def _mark_items(items: Iterable[object], out: list[object], depth: int) -> list[object]:
     skipped = len(out)  # the marker, which is no item
     try:
-        for item in items:
-            out.append(item if type(item) in _AS_THEY_ARE else _mark(item, depth))
+        for item in items:  # one by one, so that the length tells where it broke off
+            out.append(item if type(item) in _AS_THEY_ARE else _mark(item, depth))  # noqa: PERF401
     except Unstorable as error:
         error.within(f"[{len(out) - skipped}]")
         raise
@@ -99,15 +102,16 @@ def _mark_items(items: Iterable[object], out: list[object], depth: int) -> list[
 
 
 def _mark_list(value: list[object], depth: int) -> object:
-    return _mark_items(value, [], depth)
+    return _mark_items(value, [], _deeper(depth))
 
 
 def _mark_tuple(value: tuple[object, ...], depth: int) -> object:
-    return _mark_items(value, [ormsgpack.Ext(TUPLE, b"")], depth)
+    return _mark_items(value, [Ext(TUPLE, b"")], _deeper(depth))
 
 
 def _mark_set(value: set[object] | frozenset[object], depth: int) -> object:
-    out: list[object] = [ormsgpack.Ext(SET if type(value) is set else FROZENSET, b"")]
+    out: list[object] = [Ext(SET if type(value) is set else FROZENSET, b"")]
+    depth = _deeper(depth)
     try:
         out += [_mark(item, depth) for item in tuple(value)]
     except Unstorable as error:
@@ -119,16 +123,16 @@ def _mark_set(value: set[object] | frozenset[object], depth: int) -> object:
 def _mark_dict(value: dict[object, object], depth: int) -> object:
     # A copy of the items: another thread may change the dict while it is walked.
     items = tuple(value.items())
+    depth = _deeper(depth)
     if not _keys_are_text(items):
         return _mark_odd_dict(items, depth)
     out = {}
-    key = None
-    try:
-        for key, item in items:
+    for key, item in items:
+        try:
             out[key] = item if type(item) in _AS_THEY_ARE else _mark(item, depth)
-    except Unstorable as error:
-        error.within(key_step(key))
-        raise
+        except Unstorable as error:
+            error.within(key_step(key))
+            raise
     return out
 
 
@@ -145,7 +149,7 @@ def _keys_are_text(items: tuple[tuple[object, object], ...]) -> bool:
 
 
 def _mark_odd_dict(items: tuple[tuple[object, object], ...], depth: int) -> object:
-    out: list[object] = [ormsgpack.Ext(DICT, b"")]
+    out: list[object] = [Ext(DICT, b"")]
     for key, item in items:
         try:
             out.append(_mark(key, depth))
@@ -168,12 +172,11 @@ def _mark_registered(value: object, depth: int) -> object:
     dataclass: registry.DataclassEntry | None = registry.dataclasses.by_type.get(kind)
     if dataclass is None:
         raise Unstorable(kind.__qualname__, _remedy(kind))
-    if depth == MAX_DEPTH:
-        raise too_deep()
-    out: list[object] = [ormsgpack.Ext(DATACLASS, dataclass.blob)]
+    depth = _deeper(depth)
+    out: list[object] = [Ext(DATACLASS, dataclass.blob)]
     for name in dataclass.fields:
         try:
-            out.append(_mark(getattr(value, name, _UNSET), depth + 1))
+            out.append(_mark(getattr(value, name, _UNSET), depth))
         except Unstorable as error:
             error.within(f".{name}")
             raise
@@ -183,12 +186,12 @@ def _mark_registered(value: object, depth: int) -> object:
 def _mark_enum(value: Enum, entry: registry.EnumEntry) -> object:
     if entry.is_flag:
         number = _scalars.write_int(value.value)
-        return ormsgpack.Ext(FLAG, entry.blob_of("") + number)
+        return Ext(FLAG, entry.blob_of("") + number)
     if entry.cls.__members__.get(value.name) is not value:
         raise Unstorable(
             type(value).__qualname__, "this is a member that the class does not list; convert it"
         )
-    return ormsgpack.Ext(ENUM, entry.blob_of(value.name))
+    return Ext(ENUM, entry.blob_of(value.name))
 
 
 class _Unset:
@@ -219,13 +222,15 @@ def _remedy(kind: type) -> str:
     )
 
 
-_WRITERS: dict[type, Callable[..., object]] = {int: _mark_int, str: _mark_str}
-_CONTAINERS: dict[type, Callable[..., object]] = {
+_MARKS: dict[type, Callable[[Any, int], object]] = {
+    int: _mark_int,
+    str: _mark_str,
     list: _mark_list,
     tuple: _mark_tuple,
     set: _mark_set,
     frozenset: _mark_set,
     dict: _mark_dict,
+    **{kind: _mark_scalar(*writer) for kind, writer in _scalars.WRITERS.items()},
 }
 
 
@@ -240,7 +245,7 @@ class Marker:
 
 def loads(data: bytes) -> object:
     """Return the value of a payload; raise anything if it is not one."""
-    marked, tail = ormsgpack.unpackb(b"\x92" + data[1:] + TAIL, ext_hook=_read_extension)
+    marked, tail = unpackb(b"".join((b"\x92", data[1:], TAIL)), ext_hook=_read_extension)
     if tail != WORD:
         raise Wrong("bytes after the value")
     return _restore(marked, 0)

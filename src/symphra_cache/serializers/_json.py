@@ -70,26 +70,24 @@ def _check(value: object, depth: int) -> None:
 
 
 def _check_list(items: list[object], depth: int) -> None:
-    index = -1
-    try:
-        for index, item in enumerate(items):  # noqa: B007
+    for index, item in enumerate(items):
+        try:
             _check(item, depth)
-    except Unstorable as error:
-        error.within(f"[{index}]")
-        raise
+        except Unstorable as error:
+            error.within(f"[{index}]")
+            raise
 
 
 def _check_dict(value: dict[object, object], depth: int) -> None:
     items = tuple(value.items())
     if not set(map(type, value)) <= _TEXT:
         _refuse_key(value)
-    key = None
-    try:
-        for key, item in items:
+    for key, item in items:
+        try:
             _check(item, depth)
-    except Unstorable as error:
-        error.within(key_step(key))
-        raise
+        except Unstorable as error:
+            error.within(key_step(key))
+            raise
 
 
 def _refuse_key(keys: Iterable[object]) -> NoReturn:

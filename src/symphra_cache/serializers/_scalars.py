@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
+    from typing import Any
 
 INT = 16
 STR = 17
@@ -57,7 +58,7 @@ def _write_complex(value: complex) -> bytes:
     return _COMPLEX.pack(value.real, value.imag)
 
 
-def _write_zone(zone: tzinfo | None) -> tuple[int, bytes]:
+def _write_zone(zone: Any) -> tuple[int, bytes]:
     if zone is None:
         return _NO_ZONE, b""
     if type(zone) is timezone:
@@ -148,7 +149,7 @@ def _read_zone(kind: int, data: bytes) -> tzinfo | None:
 def _read_datetime(data: bytes) -> datetime:
     *parts, fold, kind = _DATETIME.unpack_from(data)
     zone = _read_zone(kind, data[_DATETIME.size :])
-    return datetime(*parts, tzinfo=zone, fold=fold)
+    return datetime(*parts, zone, fold=fold)  # type: ignore[misc, arg-type]
 
 
 def _read_date(data: bytes) -> date:
@@ -157,7 +158,7 @@ def _read_date(data: bytes) -> date:
 
 def _read_time(data: bytes) -> time:
     *parts, fold, kind = _TIME.unpack_from(data)
-    return time(*parts, tzinfo=_read_zone(kind, data[_TIME.size :]), fold=fold)
+    return time(*parts, _read_zone(kind, data[_TIME.size :]), fold=fold)  # type: ignore[misc, arg-type]
 
 
 def _read_timedelta(data: bytes) -> timedelta:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _packb: Callable[[object, None, int], bytes]
 _unpackb: Callable[[bytes], Any]
 _is_plain: Callable[[object], bool]
+_to_extended: Callable[[object], bytes]
+_from_extended: Callable[[bytes], object]
 _OPTION: int
 _SUSPECTS: bytes
 _TAIL: bytes
@@ -22,10 +24,12 @@ _WORD: str
 def _load() -> None:
     """Bind the library's functions as globals, the quickest names that there are."""
     global _packb, _unpackb, _is_plain, _OPTION, _SUSPECTS, _TAIL, _WORD
-    from symphra_cache.serializers import _native
+    global _to_extended, _from_extended
+    from symphra_cache.serializers import _extended, _native
 
     _packb, _unpackb = _native.packb, _native.unpackb
     _is_plain = _native.is_plain
+    _to_extended, _from_extended = _extended.dumps, _extended.loads
     _OPTION, _SUSPECTS, _TAIL, _WORD = _native.OPTION, _native.SUSPECTS, _native.TAIL, _native.WORD
 
 
@@ -72,10 +76,8 @@ class MessagePackSerializer(BaseSerializer):
         return data
 
     def _dumps_extended(self, value: object) -> bytes:
-        from symphra_cache.serializers import _extended
-
         try:
-            return _extended.dumps(value)
+            return _to_extended(value)
         except Unstorable as error:
             raise error.error(type(self).__name__) from error.__cause__
         except RecursionError as error:
@@ -89,10 +91,8 @@ class MessagePackSerializer(BaseSerializer):
                 payload's choice, and never takes more memory than the values it names.
         """
         if data[0] == 0xC1:
-            from symphra_cache.serializers import _extended
-
-            return _extended.loads(data)
-        value, tail = _unpackb(b"\x92" + data + _TAIL)
+            return _from_extended(data)
+        value, tail = _unpackb(b"".join((b"\x92", data, _TAIL)))
         if tail != _WORD:
             raise ValueError("bytes after the value")
         return value

@@ -7,8 +7,8 @@ from symphra_cache.serializers._base import PICKLE, BaseSerializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Literal
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
 
 _MIN_SECRET = 32
 _PURPOSE = b"symphra_cache frame signature 1"
@@ -16,6 +16,11 @@ _REMEDY = (
     "take at least 32 random bytes, the same in every process that shares the cache, "
     "for example from secrets.token_hex(32), and keep them out of the source code"
 )
+
+# Bound at first use: this module must be cheap to import.
+_dumps: Callable[[object, int], bytes] | None = None
+_loads: Callable[[bytes], Any] | None = None
+_digest: Callable[[bytes, bytes, str], bytes] | None = None
 
 
 class PickleSerializer(BaseSerializer):
@@ -72,9 +77,13 @@ class PickleSerializer(BaseSerializer):
         Raises:
             Exception: of any kind, if it can't be unpickled here.
         """
-        import pickle
+        global _loads
+        if _loads is None:
+            from pickle import loads
 
-        return pickle.loads(data)
+            _loads = loads
+        value: object = _loads(data)
+        return value
 
     def _sign(self, name: bytes, body: bytes) -> bytes:
         """Return the signature of a frame (all but the signature) stored under `name`."""
@@ -88,10 +97,13 @@ class PickleSerializer(BaseSerializer):
 
 
 def _signature(key: bytes, name: bytes, body: bytes) -> bytes:
-    from hmac import digest
+    global _digest
+    if _digest is None:
+        from hmac import digest
 
+        _digest = digest
     # The name's length goes first, so that no byte can pass from the name to the frame.
-    return digest(key, b"".join((len(name).to_bytes(4), name, body)), "sha256")
+    return _digest(key, b"".join((len(name).to_bytes(4), name, body)), "sha256")
 
 
 def _keys_of(secret: object) -> tuple[bytes, ...]:
@@ -131,10 +143,13 @@ def pickle_value(value: object) -> bytes:
     Raises:
         SerializationError: a part can't be pickled; names the path to it.
     """
-    import pickle
+    global _dumps
+    if _dumps is None:
+        from pickle import dumps
 
+        _dumps = dumps
     try:
-        return pickle.dumps(value, 5)
+        return _dumps(value, 5)
     except MemoryError:
         raise
     except Exception as error:

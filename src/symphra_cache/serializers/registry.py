@@ -8,6 +8,7 @@ lock (a dict lookup is atomic); writes take one.
 from __future__ import annotations
 
 import threading
+from typing import overload
 
 from symphra_cache.exceptions import ConfigurationError
 
@@ -15,16 +16,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import Enum
-    from typing import Any, TypeVar, overload
+    from typing import Any, TypeVar
 
     T = TypeVar("T", bound=type)
     E = TypeVar("E", bound=type[Enum])
-else:
-
-    def overload(function: object) -> object:
-        """Stand in for typing's, which is not worth its import at run time."""
-        return function
-
 
 _MAX_NAME = 255
 
@@ -51,7 +46,7 @@ class DataclassEntry:
 
     def restore(self, values: list[object]) -> object:
         """Return an instance with these field values; runs no ``__init__``."""
-        value = object.__new__(self.cls)
+        value: object = object.__new__(self.cls)
         for name, part in zip(self.fields, values, strict=True):
             object.__setattr__(value, name, part)  # past a frozen class's own
         return value
