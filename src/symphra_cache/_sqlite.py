@@ -16,8 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import TypeAlias
+    from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Transaction: TypeAlias = "Callable[Concatenate[sqlite3.Connection, P], R]"
     # (wall-clock ms of the expiry or None, frame or its head)
     Row: TypeAlias = "tuple[int | None, bytes]"
     NamedRow: TypeAlias = "tuple[bytes, int | None, bytes]"

@@ -24,14 +24,14 @@ from symphra_cache.exceptions import BackendUnavailableError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Concatenate, ParamSpec, TypeVar
+    from typing import ParamSpec, TypeVar
 
+    from symphra_cache._sqlite import Transaction
     from symphra_cache._sqlite_files import Durability, FileConnection
     from symphra_cache._sqlite_worker import Worker
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    Transaction = Callable[Concatenate[sqlite3.Connection, P], R]
 
 __all__ = ["Connections"]
 

@@ -45,6 +45,7 @@ def test_a_lock_held_too_long_is_an_outage_for_writes_and_none_for_reads(tmp_pat
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         with pytest.raises(BackendUnavailableError, match="locked"):
             asyncio.run(cache.aincr("n"))
+        assert cache.stats().errors == 2
         assert cache.get("k") == 1
         assert asyncio.run(cache.aget("k")) == 1
         holder.execute("ROLLBACK")

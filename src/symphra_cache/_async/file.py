@@ -9,14 +9,18 @@ from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
 from symphra_cache._ttl import milliseconds
+from symphra_cache.exceptions import BackendUnavailableError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-    from typing import Any
+    from typing import Any, ParamSpec, TypeVar
 
     from symphra_cache.types import TTL
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 __all__ = ["AsyncFileOps"]
 
@@ -24,19 +28,37 @@ __all__ = ["AsyncFileOps"]
 class AsyncFileOps(FileKeyspaceState):
     """Operations on one namespace in a file; see `symphra_cache.backends.base.Keyspace`."""
 
+    async def _aread(
+        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        try:
+            return await self._connections.aread(transaction, *args, **kwargs)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
+
+    async def _awrite(
+        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        try:
+            return await self._connections.awrite(transaction, *args, **kwargs)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
+
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        row = await self._connections.aread(sql.fetch, name)
+        row = await self._aread(sql.fetch, name)
         return self._opened(name, row, default)
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, expires, frame = self._prepared(key, value, ttl)
         if expires == 0:
-            await self._connections.awrite(sql.remove, name)
+            await self._awrite(sql.remove, name)
         else:
-            await self._connections.awrite(sql.store, name, expires, frame)
+            await self._awrite(sql.store, name, expires, frame)
             self._counters.sets += 1
         return True
 
@@ -44,9 +66,7 @@ class AsyncFileOps(FileKeyspaceState):
         """Store the value if nothing lives under the key; tell whether nothing did."""
         name, expires, frame = self._prepared(key, value, ttl)
         kept = None if expires == 0 else frame
-        was_absent = await self._connections.awrite(
-            sql.store_absent, name, expires, kept, self._live
-        )
+        was_absent = await self._awrite(sql.store_absent, name, expires, kept, self._live)
         if was_absent and kept is not None:
             self._counters.sets += 1
         return was_absent
@@ -54,17 +74,17 @@ class AsyncFileOps(FileKeyspaceState):
     async def apop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        row = await self._connections.awrite(sql.take, name)
+        row = await self._awrite(sql.take, name)
         self._removed(row)
         return self._opened(name, row, default)
 
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed(await self._connections.awrite(sql.remove, self._name(key)))
+        return self._removed(await self._awrite(sql.remove, self._name(key)))
 
     async def aexists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
-        row = await self._connections.aread(sql.fetch_head, self._name(key))
+        row = await self._aread(sql.fetch_head, self._name(key))
         return row is not None and self._live(*row)
 
     async def atouch(self, key: str, ttl: TTL = None) -> bool:
@@ -72,22 +92,20 @@ class AsyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            row = await self._connections.awrite(sql.remove, name)
+            row = await self._awrite(sql.remove, name)
             return row is not None and self._live(*row)
-        return await self._connections.awrite(sql.touch, name, self._expiry(lifetime), self._live)
+        return await self._awrite(sql.touch, name, self._expiry(lifetime), self._live)
 
     async def attl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
-        return self._left(await self._connections.aread(sql.fetch_head, self._name(key)))
+        return self._left(await self._aread(sql.fetch_head, self._name(key)))
 
     async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total, was_stored = await self._connections.awrite(
-            sql.increment, name, self._expiry(lifetime), change
-        )
+        total, was_stored = await self._awrite(sql.increment, name, self._expiry(lifetime), change)
         if was_stored:
             self._counters.sets += 1
         return total
@@ -95,7 +113,7 @@ class AsyncFileOps(FileKeyspaceState):
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
-        rows = await self._connections.aread(sql.fetch_many, list(names.values()))
+        rows = await self._aread(sql.fetch_many, list(names.values()))
         values = {
             key: self._opened(name, row, MISSING)
             for (key, name), row in zip(names.items(), rows, strict=True)
@@ -109,9 +127,9 @@ class AsyncFileOps(FileKeyspaceState):
         rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
         if milliseconds(ttl) == 0:
             names = [name for name, _, _ in rows]
-            await self._connections.awrite(sql.remove_many, names, self._live)
+            await self._awrite(sql.remove_many, names, self._live)
         else:
-            await self._connections.awrite(sql.store_many, rows)
+            await self._awrite(sql.store_many, rows)
             self._counters.sets += len(rows)
         return []
 
@@ -120,7 +138,7 @@ class AsyncFileOps(FileKeyspaceState):
         return await self._aremove([self._name(key) for key in checked_keys(keys)])
 
     async def _aremove(self, names: list[bytes]) -> int:
-        removed = await self._connections.awrite(sql.remove_many, names, self._live)
+        removed = await self._awrite(sql.remove_many, names, self._live)
         self._counters.deletes += removed
         return removed
 
@@ -139,7 +157,7 @@ class AsyncFileOps(FileKeyspaceState):
     async def _apages(self, *, nested: bool) -> AsyncIterator[list[sql.NamedRow]]:
         """Yield the rows of this namespace, a transaction each page."""
         for after, end in self._ranges(nested):
-            while rows := await self._connections.aread(sql.heads_after, after, end, BATCH):
+            while rows := await self._aread(sql.heads_after, after, end, BATCH):
                 yield rows
                 after = rows[-1][0]
 
@@ -169,7 +187,7 @@ class AsyncFileOps(FileKeyspaceState):
 
     async def aping(self) -> str:
         """Return one line on the state of the backend."""
-        return await self._connections.aread(sql.answer)
+        return await self._aread(sql.answer)
 
     async def aclose(self) -> None:
         """Close the file; later use raises `CacheClosedError`."""

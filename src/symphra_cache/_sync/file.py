@@ -9,14 +9,18 @@ from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
 from symphra_cache._ttl import milliseconds
+from symphra_cache.exceptions import BackendUnavailableError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Iterable, Mapping
-    from typing import Any
+    from typing import Any, ParamSpec, TypeVar
 
     from symphra_cache.types import TTL
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 __all__ = ["SyncFileOps"]
 
@@ -24,19 +28,37 @@ __all__ = ["SyncFileOps"]
 class SyncFileOps(FileKeyspaceState):
     """Operations on one namespace in a file; see `symphra_cache.backends.base.Keyspace`."""
 
+    def _read(
+        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        try:
+            return self._connections.read(transaction, *args, **kwargs)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
+
+    def _write(
+        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        try:
+            return self._connections.write(transaction, *args, **kwargs)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        row = self._connections.read(sql.fetch, name)
+        row = self._read(sql.fetch, name)
         return self._opened(name, row, default)
 
     def set(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, expires, frame = self._prepared(key, value, ttl)
         if expires == 0:
-            self._connections.write(sql.remove, name)
+            self._write(sql.remove, name)
         else:
-            self._connections.write(sql.store, name, expires, frame)
+            self._write(sql.store, name, expires, frame)
             self._counters.sets += 1
         return True
 
@@ -44,9 +66,7 @@ class SyncFileOps(FileKeyspaceState):
         """Store the value if nothing lives under the key; tell whether nothing did."""
         name, expires, frame = self._prepared(key, value, ttl)
         kept = None if expires == 0 else frame
-        was_absent = self._connections.write(
-            sql.store_absent, name, expires, kept, self._live
-        )
+        was_absent = self._write(sql.store_absent, name, expires, kept, self._live)
         if was_absent and kept is not None:
             self._counters.sets += 1
         return was_absent
@@ -54,17 +74,17 @@ class SyncFileOps(FileKeyspaceState):
     def pop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        row = self._connections.write(sql.take, name)
+        row = self._write(sql.take, name)
         self._removed(row)
         return self._opened(name, row, default)
 
     def delete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed(self._connections.write(sql.remove, self._name(key)))
+        return self._removed(self._write(sql.remove, self._name(key)))
 
     def exists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
-        row = self._connections.read(sql.fetch_head, self._name(key))
+        row = self._read(sql.fetch_head, self._name(key))
         return row is not None and self._live(*row)
 
     def touch(self, key: str, ttl: TTL = None) -> bool:
@@ -72,22 +92,20 @@ class SyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            row = self._connections.write(sql.remove, name)
+            row = self._write(sql.remove, name)
             return row is not None and self._live(*row)
-        return self._connections.write(sql.touch, name, self._expiry(lifetime), self._live)
+        return self._write(sql.touch, name, self._expiry(lifetime), self._live)
 
     def ttl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
-        return self._left(self._connections.read(sql.fetch_head, self._name(key)))
+        return self._left(self._read(sql.fetch_head, self._name(key)))
 
     def incr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total, was_stored = self._connections.write(
-            sql.increment, name, self._expiry(lifetime), change
-        )
+        total, was_stored = self._write(sql.increment, name, self._expiry(lifetime), change)
         if was_stored:
             self._counters.sets += 1
         return total
@@ -95,7 +113,7 @@ class SyncFileOps(FileKeyspaceState):
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
-        rows = self._connections.read(sql.fetch_many, list(names.values()))
+        rows = self._read(sql.fetch_many, list(names.values()))
         values = {
             key: self._opened(name, row, MISSING)
             for (key, name), row in zip(names.items(), rows, strict=True)
@@ -109,9 +127,9 @@ class SyncFileOps(FileKeyspaceState):
         rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
         if milliseconds(ttl) == 0:
             names = [name for name, _, _ in rows]
-            self._connections.write(sql.remove_many, names, self._live)
+            self._write(sql.remove_many, names, self._live)
         else:
-            self._connections.write(sql.store_many, rows)
+            self._write(sql.store_many, rows)
             self._counters.sets += len(rows)
         return []
 
@@ -120,7 +138,7 @@ class SyncFileOps(FileKeyspaceState):
         return self._remove([self._name(key) for key in checked_keys(keys)])
 
     def _remove(self, names: list[bytes]) -> int:
-        removed = self._connections.write(sql.remove_many, names, self._live)
+        removed = self._write(sql.remove_many, names, self._live)
         self._counters.deletes += removed
         return removed
 
@@ -139,7 +157,7 @@ class SyncFileOps(FileKeyspaceState):
     def _pages(self, *, nested: bool) -> Iterator[list[sql.NamedRow]]:
         """Yield the rows of this namespace, a transaction each page."""
         for after, end in self._ranges(nested):
-            while rows := self._connections.read(sql.heads_after, after, end, BATCH):
+            while rows := self._read(sql.heads_after, after, end, BATCH):
                 yield rows
                 after = rows[-1][0]
 
@@ -169,7 +187,7 @@ class SyncFileOps(FileKeyspaceState):
 
     def ping(self) -> str:
         """Return one line on the state of the backend."""
-        return self._connections.read(sql.answer)
+        return self._read(sql.answer)
 
     def close(self) -> None:
         """Close the file; later use raises `CacheClosedError`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
+from itertools import accumulate
 
 from symphra_cache.serializers._unstorable import (
     MAX_DEPTH,
@@ -25,9 +25,8 @@ _TEXT = frozenset({str})
 _MAX_DIGITS = 4300
 _INT_END = 10**_MAX_DIGITS
 
-# A string, to its end or to the end of everything: one pass, whatever the bytes.
-_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_TOO_DEEP = MAX_DEPTH.__lt__
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 _encoder = json.JSONEncoder(
@@ -130,10 +129,9 @@ def _check_depth(data: bytes) -> None:
     """
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
-    brackets = _STRINGS.sub(b"", data).translate(_BRACKETS, _NO_BRACKETS)
-    for _ in range(MAX_DEPTH):  # each turn takes away the innermost level
-        if not brackets:
-            return
-        brackets = brackets.replace(b"[]", b"")
-    if brackets:
-        raise ValueError("nested too deeply, or brackets that don't match")
+    if b"\\" in data:  # pairs first: what is then left before a quote escapes it
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(data.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    depths = accumulate(map(_STEPS.__getitem__, brackets))
+    if next(filter(_TOO_DEEP, depths), None) is not None:
+        raise ValueError("nested too deeply")
