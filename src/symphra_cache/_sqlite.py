@@ -238,7 +238,7 @@ def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[b
         Where to go on (empty after the last row), and how many rows went.
     """
     rows = db.execute(_EXPIRIES_AFTER, (after, limit)).fetchall()
-    expired = [(name, now) for name, expires in rows if expires is not None and expires <= now]
+    expired = [(name, now) for name, at in rows if isinstance(at, int) and at <= now]
     if expired:
         with Immediate(db):
             db.executemany(_DELETE_EXPIRED, expired)
