@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from symphra_cache._clock import checked_clock
 from symphra_cache._expiry import ExpiryQueue
@@ -40,9 +41,13 @@ _SWEEP = 16
 
 
 class Space:
-    """A namespace inside a store. Compared by identity, so that no user's key can equal it."""
+    """A namespace inside a store. Compared by identity, so that no user's key can equal it.
 
-    __slots__ = ("path",)
+    Held by its keyspaces and by the names of its entries alone: a program that makes a
+    namespace for each of its users leaves nothing behind.
+    """
+
+    __slots__ = ("__weakref__", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -68,7 +73,7 @@ class MemoryStore:
         self.entries: OrderedDict[Name, Entry] = OrderedDict()
         self.lock = threading.RLock()
         self.expiries = ExpiryQueue()
-        self.spaces: dict[str, Space] = {}
+        self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
         self.reported: set[str] = set()
         self.closed = False
