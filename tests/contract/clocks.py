@@ -1,6 +1,11 @@
-"""A clock whose two times pass apart from each other."""
+"""Clocks that do what a fake one does not."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class TwoHands:
@@ -15,3 +20,20 @@ class TwoHands:
 
     def time_ns(self) -> int:
         return self.wall
+
+
+class Meddler(TwoHands):
+    """Does something at the moment when somebody looks at the clock, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at = 0
+        self.looks = 0
+        self.meddle: Callable[[], object] = int
+
+    def monotonic_ns(self) -> int:
+        now = super().monotonic_ns()
+        self.looks += 1
+        if self.looks == self.at:
+            self.meddle()
+        return now

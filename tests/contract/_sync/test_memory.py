@@ -11,6 +11,7 @@ from symphra_cache import MISSING, CacheError, ConfigurationError
 
 from .. import samples
 from ..acompat import collect
+from ..clocks import Meddler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,6 +192,31 @@ def test_what_expired_is_dropped_by_later_writes(kit: Kit, clock: SteppedClock) 
     entries = cache.stats().entries
     assert entries is not None
     assert entries <= 1_100
+
+
+def test_reading_an_expired_entry_drops_it(kit: Kit, clock: SteppedClock) -> None:
+    cache = kit.open()
+    for read in (cache.get, cache.exists, cache.ttl, cache.pop):
+        cache.set("k", 1, ttl=5)
+        clock.advance(5)
+        read("k")
+        assert cache.stats().entries == 0
+
+
+@pytest.mark.parametrize("look", [1, 2, 3])
+@pytest.mark.parametrize("read", ["get", "exists", "ttl"])
+def test_an_entry_that_is_written_while_its_forerunner_expires_stays(
+    kit: Kit, read: str, look: int
+) -> None:
+    clock = Meddler()
+    cache = kit.open(kit.make(clock=clock))
+    cache.set("k", "old", ttl=5)
+    clock.steady += 5_000_000_000
+    clock.meddle = lambda: cache.set("k", "new")
+    clock.at = clock.looks + look
+    getattr(cache, read)("k")
+    if clock.looks >= clock.at:
+        assert cache.get("k") == "new"
 
 
 def test_an_object_that_can_not_be_made_again_is_a_miss(

@@ -166,6 +166,13 @@ def test_a_view_shares_the_defaults_of_its_manager(kit: Kit) -> None:
     assert 59 < left <= 60
 
 
+def test_a_view_shares_the_jitter_of_its_manager(kit: Kit) -> None:
+    view = kit.open(default_ttl=1_000, jitter=0.5).namespace("users")
+    view.set_many({f"k{number}": 1 for number in range(50)})
+    ttls = [view.ttl(f"k{number}") or 0 for number in range(50)]
+    assert max(ttls) - min(ttls) > 100
+
+
 def test_a_view_counts_into_its_manager(kit: Kit) -> None:
     cache = kit.open()
     view = cache.namespace("users").namespace("vip")
