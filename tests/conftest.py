@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(
             f"The run fails: {count} skipped or expected to fail. {ALLOWED}=1 permits it."
         )
+
+
+def stop_tracing() -> None:
+    """In a forked child: measure no coverage, for that needs a lock of coverage's own.
+
+    At the fork another thread of the parent may have held it, and no thread of the child will
+    ever release it. Nothing is lost: children of tests end with ``os._exit``, which writes down
+    no measurement. This hook is registered, and so run, before those of the package.
+    """
+    sys.settrace(None)
+    threading.settrace(None)
+
+
+if sys.gettrace() is not None:
+    os.register_at_fork(after_in_child=stop_tracing)
