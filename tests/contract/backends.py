@@ -118,7 +118,7 @@ class FileKit(Kit):
     can = frozenset({"fake_clock", "two_clocks", "serializer", "bytes", "persistent"})
 
     # Where the fields of a frame's header stand.
-    VERSION_AT, CODEC_AT, KIND_AT, FLAGS_AT = 2, 3, 4, 5
+    VERSION_AT, CODEC_AT, KIND_AT, FLAGS_AT, TAGS_AT, WINDOW_AT = 2, 3, 4, 5, 7, 8
     HEADER = 40
 
     def __init__(self, folder: Path) -> None:
