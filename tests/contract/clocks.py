@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ class TwoHands:
 
     def time_ns(self) -> int:
         return self.wall
+
+
+class Dawdler(TwoHands):
+    """Takes its time to answer, so that others get between the steps of an operation."""
+
+    def monotonic_ns(self) -> int:
+        time.sleep(0.0005)
+        return super().monotonic_ns()
+
+    def time_ns(self) -> int:
+        time.sleep(0.0005)
+        return super().time_ns()
 
 
 class Meddler(TwoHands):

@@ -85,6 +85,16 @@ async def test_counts_begin_anew(kit: FileKit, cache: CacheManager) -> None:
     assert cache.stats()[:6] == (0, 0, 0, 0, 0, 0)
 
 
+async def test_a_cache_begins_without_a_file_or_a_folder(kit: FileKit) -> None:
+    for path in (kit.folder / "new.db", kit.folder / "deep" / "er" / "new.db"):
+        cache = kit.open(kit.again(path))
+        assert await cache.aget("k") is None
+        assert await cache.aset("k", 1)
+        await cache.aclose()
+        assert path.is_file()
+        assert await kit.open(kit.again(path)).aget("k") == 1
+
+
 async def test_two_backends_on_one_file_are_one_cache(kit: FileKit, cache: CacheManager) -> None:
     other = kit.open(kit.again())
     for turn in range(5):

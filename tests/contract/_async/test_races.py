@@ -11,6 +11,7 @@ import pytest
 from symphra_cache import MISSING
 
 from ..acompat import arace, asleep
+from ..clocks import Dawdler
 
 if TYPE_CHECKING:
     from symphra_cache import CacheManager
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 ROUNDS = 10
 VALUES = {"int": 7, "text": "prize", "nested": {"a": [1]}, "None": None}
+
+
+async def test_add_has_one_winner_in_a_run_over_many_keys(cache: CacheManager) -> None:
+    keys = [f"k{number}" for number in range(60)]
+
+    async def aadd_all(who: int) -> list[bool]:
+        return [await cache.aadd(key, who) for key in keys]
+
+    answers = await arace(aadd_all)
+    for key, won in zip(keys, zip(*answers, strict=True), strict=True):
+        assert won.count(True) == 1
+        assert await cache.aget(key) == won.index(True)
 
 
 async def test_add_has_one_winner(cache: CacheManager) -> None:
@@ -46,6 +59,25 @@ async def test_add_over_an_expired_entry_has_one_winner(kit: Kit, cache: CacheMa
         answers = await arace(lambda who, key=key: cache.aadd(key, who))
         assert answers.count(True) == 1
         assert await cache.aget(key) == answers.index(True)
+
+
+@pytest.mark.needs("two_clocks")
+async def test_an_expired_entry_is_replaced_once_however_slow_the_clock(kit: Kit) -> None:
+    clock = Dawdler()
+    cache = kit.open(kit.make(clock=clock))
+    await cache.aset_many({"add": "old", "incr": 7}, ttl=5)
+    await cache.aset_many({"pop": "prize", "delete": "prize"}, ttl=50)
+    clock.steady += 5_000_000_000
+    clock.wall += 5_000_000_000
+    added = await arace(lambda who: cache.aadd("add", who, ttl=5))
+    assert added.count(True) == 1
+    assert await cache.aget("add") == added.index(True)
+    sums = await arace(lambda who: cache.aincr("incr", ttl=5))
+    assert sorted(sums) == list(range(1, len(sums) + 1))
+    popped = await arace(lambda who: cache.apop("pop"))
+    assert popped.count("prize") == 1
+    deleted = await arace(lambda who: cache.adelete("delete"))
+    assert deleted.count(True) == 1
 
 
 @pytest.mark.parametrize("name", VALUES)

@@ -11,6 +11,7 @@ import pytest
 from symphra_cache import MISSING
 
 from ..acompat import race, sleep
+from ..clocks import Dawdler
 
 if TYPE_CHECKING:
     from symphra_cache import CacheManager
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 
 ROUNDS = 10
 VALUES = {"int": 7, "text": "prize", "nested": {"a": [1]}, "None": None}
+
+
+def test_add_has_one_winner_in_a_run_over_many_keys(cache: CacheManager) -> None:
+    keys = [f"k{number}" for number in range(60)]
+
+    def add_all(who: int) -> list[bool]:
+        return [cache.add(key, who) for key in keys]
+
+    answers = race(add_all)
+    for key, won in zip(keys, zip(*answers, strict=True), strict=True):
+        assert won.count(True) == 1
+        assert cache.get(key) == won.index(True)
 
 
 def test_add_has_one_winner(cache: CacheManager) -> None:
@@ -46,6 +59,25 @@ def test_add_over_an_expired_entry_has_one_winner(kit: Kit, cache: CacheManager)
         answers = race(lambda who, key=key: cache.add(key, who))
         assert answers.count(True) == 1
         assert cache.get(key) == answers.index(True)
+
+
+@pytest.mark.needs("two_clocks")
+def test_an_expired_entry_is_replaced_once_however_slow_the_clock(kit: Kit) -> None:
+    clock = Dawdler()
+    cache = kit.open(kit.make(clock=clock))
+    cache.set_many({"add": "old", "incr": 7}, ttl=5)
+    cache.set_many({"pop": "prize", "delete": "prize"}, ttl=50)
+    clock.steady += 5_000_000_000
+    clock.wall += 5_000_000_000
+    added = race(lambda who: cache.add("add", who, ttl=5))
+    assert added.count(True) == 1
+    assert cache.get("add") == added.index(True)
+    sums = race(lambda who: cache.incr("incr", ttl=5))
+    assert sorted(sums) == list(range(1, len(sums) + 1))
+    popped = race(lambda who: cache.pop("pop"))
+    assert popped.count("prize") == 1
+    deleted = race(lambda who: cache.delete("delete"))
+    assert deleted.count(True) == 1
 
 
 @pytest.mark.parametrize("name", VALUES)
