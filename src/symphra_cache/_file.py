@@ -93,17 +93,19 @@ class FileKeyspaceState:
     ) -> list[tuple[bytes, int | None, bytes]]:
         return [self._prepared(key, value, spread(ttl, jitter)) for key, value in mapping.items()]
 
-    def _is_expired(self, expires: int | None) -> bool:
-        return expires is not None and expires <= self._store.now_ms()
+    def _is_expired(self, expires: object) -> bool:
+        return isinstance(expires, int) and expires <= self._store.now_ms()
 
     def _live(self, expires: int | None, head: bytes) -> bool:
         """Tell whether a row lives, judged by its expiry and the head of its frame."""
-        return not self._is_expired(expires) and self._store.codec.readable(head)
+        return (
+            _is_time(expires) and not self._is_expired(expires) and self._store.codec.readable(head)
+        )
 
     def _opened(self, name: bytes, row: Row | None, default: Any) -> Any:
         """Answer a read from the row that was found, and count it."""
         if row is not None and not self._is_expired(row[0]):
-            value = self._decoded(name, row[1])
+            value = self._decoded(name, *row)
             if value is not _UNREADABLE:
                 self._counters.hits += 1
                 return value
@@ -111,8 +113,10 @@ class FileKeyspaceState:
         self._counters.misses += 1
         return default
 
-    def _decoded(self, name: bytes, frame: bytes) -> object:
+    def _decoded(self, name: bytes, expires: object, frame: bytes) -> object:
         try:
+            if not _is_time(expires):
+                raise CorruptFrameError("the expiry is no number")
             return self._store.codec.decode(name, frame)
         except CorruptFrameError:
             log_unreadable(self._store.reported, self._path, "file")
@@ -143,7 +147,7 @@ class FileKeyspaceState:
             if row is None or self._is_expired(row[0]):
                 total = added(0, delta)
                 return total, codec.encode(name, total) if keep else None, True
-            value = self._decoded(name, row[1])
+            value = self._decoded(name, *row)
             if value is _UNREADABLE:
                 raise not_a_counter("unreadable bytes")
             total = added(value, delta)
@@ -174,6 +178,11 @@ class FileKeyspaceState:
     def usage(self) -> Usage:
         """Return how full the whole backend is; counting rows would be a scan."""
         return Usage(expirations=self._connections.expirations)
+
+
+def _is_time(expires: object) -> bool:
+    """Tell whether this can be an expiry: SQLite keeps whatever a foreign writer puts there."""
+    return expires is None or isinstance(expires, int)
 
 
 def _checked_durability(durability: object) -> Durability:

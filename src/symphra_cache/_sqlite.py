@@ -98,22 +98,11 @@ class Immediate:
 
 
 def create_schema(db: sqlite3.Connection) -> None:
-    """Make a new file ours, unless another process has just done so.
-
-    In the rollback journal, before WAL is set: page 1 reaches the file together with our
-    application id, so that nobody ever sees a half-made database as a foreign one.
-    """
+    """Make an empty database ours."""
     db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
-    db.execute("BEGIN EXCLUSIVE")
-    try:
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            db.execute(_SCHEMA)
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute(_SCHEMA)
 
 
 def answer(db: sqlite3.Connection) -> str:
@@ -238,7 +227,7 @@ def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[b
         Where to go on (empty after the last row), and how many rows went.
     """
     rows = db.execute(_EXPIRIES_AFTER, (after, limit)).fetchall()
-    expired = [(name, now) for name, expires in rows if expires is not None and expires <= now]
+    expired = [(name, now) for name, at in rows if isinstance(at, int) and at <= now]
     if expired:
         with Immediate(db):
             db.executemany(_DELETE_EXPIRED, expired)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
+from stat import S_IMODE
+from tempfile import mkstemp
 from time import monotonic, sleep
 
 from symphra_cache._sqlite import APPLICATION_ID, SCHEMA_VERSION, create_schema
@@ -126,9 +129,8 @@ def open_connection(path: str, durability: Durability, busy_timeout: float) -> F
     with _opening:
         _refuse_foreign(path)
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        if not os.path.exists(path):
-            # O_CREAT alone: if another process is faster, its file is taken.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        while _is_missing_or_empty(path):
+            _create(path, busy_timeout)
         status = os.stat(path)
         db = sqlite3.connect(
             path,
@@ -140,11 +142,77 @@ def open_connection(path: str, durability: Durability, busy_timeout: float) -> F
         db.identity = (status.st_dev, status.st_ino)
         _open_files[db.identity] = _open_files.get(db.identity, 0) + 1
     try:
-        _set_up(db, durability, busy_timeout)
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            raise ForeignFileError(f"db_path {path!r} was replaced by another database just now")
+        db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     except BaseException:
         close_connection(db)
         raise
     return db
+
+
+def _is_missing_or_empty(path: str) -> bool:
+    try:
+        return not os.path.getsize(path)
+    except FileNotFoundError:
+        return True
+
+
+def _create(path: str, busy_timeout: float) -> None:
+    """Put a finished database in the place of an empty file, one process at a time.
+
+    Not made in place: setting ``auto_vacuum`` writes the first page in a transaction of its
+    own, so others would see a database without our application id for a moment, or for ever
+    if this process is killed then. Whoever comes late finds another file at the path.
+    """
+    empty = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        _lock(empty, busy_timeout)
+        if not (os.path.samestat(os.fstat(empty), os.stat(path)) and _is_missing_or_empty(path)):
+            return
+        handle, finished = mkstemp(f".new-{os.path.basename(path)}", dir=os.path.dirname(path))
+        os.close(handle)
+        try:
+            os.chmod(finished, S_IMODE(os.fstat(empty).st_mode))
+            _write_empty_cache(finished)
+            os.replace(finished, path)
+        except BaseException:
+            os.unlink(finished)
+            raise
+    except FileNotFoundError:
+        return  # removed meanwhile: the caller looks again
+    finally:
+        os.close(empty)
+
+
+def _lock(descriptor: int, busy_timeout: float) -> None:
+    """Keep other processes from making the same file; given up with the descriptor."""
+    if sys.platform == "win32":  # an open file can't be replaced there, which does as well
+        return
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    deadline = monotonic() + busy_timeout
+    while True:
+        try:
+            return flock(descriptor, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            if monotonic() >= deadline:
+                raise
+            sleep(_RETRY)
+
+
+def _write_empty_cache(path: str) -> None:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        create_schema(db)
+        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    finally:
+        db.close()
+    if mode != "wal":
+        raise ConfigurationError(
+            f"db_path is on a file system without write-ahead logging (journal mode {mode!r}), "
+            "a network share for example; put the file on a local disk"
+        )
 
 
 def close_connection(db: FileConnection) -> None:
@@ -156,32 +224,6 @@ def close_connection(db: FileConnection) -> None:
             _open_files[identity] -= 1
             if not _open_files[identity]:
                 del _open_files[identity]
-
-
-def _set_up(db: sqlite3.Connection, durability: Durability, busy_timeout: float) -> None:
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        create_schema(db)
-    if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        _set_wal(db, busy_timeout)
-    db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-
-
-def _set_wal(db: sqlite3.Connection, busy_timeout: float) -> None:
-    """Switch to WAL. SQLite does not call its busy handler for this step, so we repeat it."""
-    deadline = monotonic() + busy_timeout
-    while True:
-        try:
-            mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-            break
-        except sqlite3.OperationalError:
-            if monotonic() >= deadline:
-                raise
-            sleep(_RETRY)
-    if mode != "wal":
-        raise ConfigurationError(
-            f"db_path is on a file system without write-ahead logging (journal mode {mode!r}), "
-            "a network share for example; put the file on a local disk"
-        )
 
 
 def forget_inherited() -> None:

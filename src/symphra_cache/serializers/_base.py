@@ -8,10 +8,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from symphra_cache.serializers.protocol import Serializer
+
 MESSAGEPACK = 1
 JSON = 2
 PICKLE = 3
-FIRST_FOREIGN = 128  # codecs below are the library's own
+_FIRST_FOREIGN, _LAST = 128, 255  # codecs below are the library's own
 
 
 class BaseSerializer:
@@ -62,3 +64,27 @@ def _require_zstd() -> None:
             "compress='zstd' needs the zstandard library: "
             "install symphra-cache[zstd], or take compress='zlib'"
         ) from error
+
+
+def checked_codec(serializer: Serializer) -> int:
+    """Return the codec of a serializer, or raise ``ConfigurationError`` if it is none."""
+    for method in "dumps", "loads":
+        if isinstance(serializer, type) or not callable(getattr(serializer, method, None)):
+            raise ConfigurationError(
+                "serializer must be an instance with codec, dumps and loads, for example "
+                f"MessagePackSerializer(), not {_described(serializer)}"
+            )
+    codec = getattr(serializer, "codec", None)
+    first = 1 if isinstance(serializer, BaseSerializer) else _FIRST_FOREIGN
+    if type(codec) is not int or not first <= codec <= _LAST:
+        raise ConfigurationError(
+            f"{_described(serializer)}: codec must be an int from {_FIRST_FOREIGN} to "
+            f"{_LAST} (those below are the library's own), not {codec!r:.60}"
+        )
+    return codec
+
+
+def _described(serializer: object) -> str:
+    if isinstance(serializer, type):
+        return f"the class {serializer.__qualname__}"
+    return f"an object of type {type(serializer).__qualname__}"

@@ -28,7 +28,12 @@ def find(value: object, error: Exception) -> SerializationError:
             "a value nested this deeply", "pickle reaches Python's recursion limit: flatten it"
         ).error()
     steps: list[str] = []
-    while len(steps) < MAX_DEPTH and (part := _first_refused(value)) is not None:
+    above: list[object] = []  # kept alive, so that their ids stay their own
+    while len(steps) < MAX_DEPTH:
+        above.append(value)
+        part = _first_refused(value, {id(each) for each in above})
+        if part is None:
+            break
         step, value, error = part
         steps.append(step)
     found = Unstorable(
@@ -41,9 +46,11 @@ def find(value: object, error: Exception) -> SerializationError:
     return found.error()
 
 
-def _first_refused(value: object) -> tuple[str, object, Exception] | None:
+def _first_refused(value: object, above: set[int]) -> tuple[str, object, Exception] | None:
     try:
         for step, part in _parts(value):
+            if id(part) in above:  # a circle leads nowhere new
+                continue
             error = _refusal(part)
             if error is not None:
                 return step, part, error
@@ -97,4 +104,6 @@ def _parts_of_object(value: object) -> Iterator[tuple[str, object]]:
             yield ".__getstate__()", attributes
     yield from _items(items or ())
     yield from _pairs(pairs or ())
-    yield from ((f".__reduce__()[1][{i}]", part) for i, part in enumerate(arguments))
+    for index, part in enumerate(arguments):
+        if part is not type(value):  # whoever can't pickle its class is the culprit itself
+            yield f".__reduce__()[1][{index}]", part
