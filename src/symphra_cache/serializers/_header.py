@@ -90,12 +90,12 @@ def read_header(data: bytes) -> Header:
         CorruptFrameError: a field has a value that no writer of this version gives it.
     """
     try:
-        magic, version, *fields = _HEADER.unpack_from(data)
+        fields = _HEADER.unpack_from(data)
     except Exception as error:  # too short, or not bytes at all: SQLite and Redis hold any type
         raise CorruptFrameError("not a header") from error
-    if magic != MAGIC or version != VERSION:
+    if fields[:2] != (MAGIC, VERSION):
         raise CorruptFrameError("not a frame of this version")
-    header = Header._make(fields)
+    header = Header._make(fields[2:])
     if not _is_sound(header):
         raise CorruptFrameError("a header that contradicts itself")
     return header

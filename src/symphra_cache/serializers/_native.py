@@ -2,7 +2,7 @@
 
 ormsgpack refuses most of what it would change, when asked to; what is left (it packs a
 bytearray or a memoryview as bytes, and objects of its own) is looked for afterwards, in
-the bytes first.
+the bytes first. Versions before 1.13.1 crash the process on some hostile lengths of arrays.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from symphra_cache.exceptions import SerializationError
 
 MAX_DEPTH = 100
 _SHOWN_KEY = 40
+_SHOWN_STEPS = 20
 _SIMPLE_KEYS = frozenset({type(None), bool, int, float, bytes, str})
 _BUILTINS = (str, int, float, bytes, bytearray, tuple, list, dict, set, frozenset)
 
@@ -34,7 +35,10 @@ class Unstorable(Exception):
 
     def error(self, by: str = "") -> SerializationError:
         """Return the public error; `by` names the serializer."""
-        path = "value" + "".join(reversed(self.steps))
+        steps = self.steps[::-1]
+        if len(steps) > _SHOWN_STEPS:  # of a circle, say: its beginning and its end will do
+            steps[_SHOWN_STEPS // 2 : -_SHOWN_STEPS // 2] = [" ... "]
+        path = "value" + "".join(steps)
         by = by and f" by {by}"
         return SerializationError(f"{path}: {self.culprit} can't be stored{by}; {self.remedy}")
 

@@ -8,7 +8,7 @@ from symphra_cache.serializers._unstorable import Unstorable, too_deep
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Self
+    from typing import Any
 
 _packb: Callable[[object, None, int], bytes]
 _unpackb: Callable[[bytes], Any]
@@ -56,10 +56,13 @@ class MessagePackSerializer(BaseSerializer):
 
     codec = MESSAGEPACK
 
-    def __new__(cls, *_args: object, **_options: object) -> Self:
-        """Load the library; here, since an unpickled instance never sees ``__init__``."""
-        _load()
-        return super().__new__(cls)
+    # Type checkers would take its signature for that of the constructor.
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *_args: object, **_options: object) -> MessagePackSerializer:
+            """Load the library; here, since an unpickled instance never sees ``__init__``."""
+            _load()
+            return super().__new__(cls)
 
     def dumps(self, value: object) -> bytes:
         """Return the value's payload.
