@@ -120,8 +120,11 @@ def _parsed(url: str) -> dict[str, Any]:
     parse: Any = connection.parse_url
     try:
         options: dict[str, Any] = dict(parse(url))
-    except ValueError as error:
-        raise ConfigurationError(f"url can't be read: {type(error).__name__}") from None
+    except ValueError:
+        raise ConfigurationError(
+            "url can't be read (a port or a database that is no number, say); it is "
+            "redis://[user:password@]host[:port][/db], with special characters percent-encoded"
+        ) from None
     options.pop("connection_class", None)
     return options
 
