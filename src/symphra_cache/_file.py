@@ -48,13 +48,13 @@ class FileStore:
         max_value_bytes: int,
         clock: Clock | None,
     ) -> None:
-        self.path = checked_path(db_path)
-        self.codec = FrameCodec(serializer or MessagePackSerializer(), max_value_bytes)
-        self.time_ns = checked_clock(clock).time_ns
+        self.path: str = checked_path(db_path)
+        self.codec: FrameCodec = FrameCodec(serializer or MessagePackSerializer(), max_value_bytes)
+        self.time_ns: Callable[[], int] = checked_clock(clock).time_ns
         self.reported: set[str] = set()
         options = _checked_durability(durability), _checked_busy_timeout(busy_timeout)
         refuse_foreign(self.path)
-        self.connections = Connections(self.path, *options, self.time_ns)
+        self.connections: Connections = Connections(self.path, *options, self.time_ns)
 
     def now_ms(self) -> int:
         """Return wall-clock milliseconds, the time that processes share."""

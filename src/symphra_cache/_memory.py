@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from symphra_cache._clock import checked_clock
 from symphra_cache._expiry import ExpiryQueue
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from symphra_cache.types import TTL, Clock
 
     Name: TypeAlias = "str | tuple[Space, str]"
+    Isolate: TypeAlias = "Callable[[object], tuple[object, Callable[[object], object] | None]]"
     # (what is kept, monotonic ns of its expiry or None, how a caller's value is made of it).
     # A tuple is never changed, so a value and its expiry can't be read torn.
     Entry: TypeAlias = "tuple[object, int | None, Callable[[object], object] | None]"
@@ -40,12 +42,16 @@ _SWEEP = 16
 
 
 class Space:
-    """A namespace inside a store. Compared by identity, so that no user's key can equal it."""
+    """A namespace inside a store. Compared by identity, so that no user's key can equal it.
 
-    __slots__ = ("path",)
+    Held by its keyspaces and by the names of its entries alone: a program that makes a
+    namespace for each of its users leaves nothing behind.
+    """
+
+    __slots__ = ("__weakref__", "path")
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path: str = path
 
 
 class MemoryStore:
@@ -62,18 +68,18 @@ class MemoryStore:
         isolation: object,
         clock: Clock | None,
     ) -> None:
-        self.max_size = _checked_max_size(max_size)
-        self.isolate = _checked_isolation(isolation)
-        self.monotonic_ns = checked_clock(clock).monotonic_ns
+        self.max_size: int | None = _checked_max_size(max_size)
+        self.isolate: Isolate = _checked_isolation(isolation)
+        self.monotonic_ns: Callable[[], int] = checked_clock(clock).monotonic_ns
         self.entries: OrderedDict[Name, Entry] = OrderedDict()
-        self.lock = threading.RLock()
-        self.expiries = ExpiryQueue()
-        self.spaces: dict[str, Space] = {}
+        self.lock: threading.RLock = threading.RLock()
+        self.expiries: ExpiryQueue = ExpiryQueue()
+        self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
         self.reported: set[str] = set()
-        self.closed = False
-        self.evictions = 0
-        self.expirations = 0
+        self.closed: bool = False
+        self.evictions: int = 0
+        self.expirations: int = 0
         fork_aware(self)
 
     def space(self, path: str) -> Space:
@@ -395,7 +401,7 @@ def _checked_max_size(max_size: object) -> int | None:
 
 def _checked_isolation(
     isolation: object,
-) -> Callable[[object], tuple[object, Callable[[object], object] | None]]:
+) -> Isolate:
     if isolation == "copy":
         return frozen
     if isolation == "shared":

@@ -15,9 +15,9 @@ class Counters:
     __slots__ = ("corrupt", "deletes", "errors", "hits", "misses", "sets")
 
     def __init__(self) -> None:
-        self.hits = 0
-        self.misses = 0
-        self.sets = 0
-        self.deletes = 0
-        self.corrupt = 0
-        self.errors = 0
+        self.hits: int = 0
+        self.misses: int = 0
+        self.sets: int = 0
+        self.deletes: int = 0
+        self.corrupt: int = 0
+        self.errors: int = 0

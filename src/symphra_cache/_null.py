@@ -20,7 +20,7 @@ __all__ = ["NullKeyspaceState", "Switch"]
 class Switch:
     """Whether a null backend is closed, for all its keyspaces."""
 
-    closed = False
+    closed: bool = False
 
 
 class NullKeyspaceState:

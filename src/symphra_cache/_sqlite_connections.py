@@ -47,7 +47,7 @@ class Sweeper:
         self._time_ns = time_ns
         self._after = b""
         self._writes = 0
-        self.expired = 0
+        self.expired: int = 0
 
     def after_write(self, db: FileConnection) -> None:
         """Count a write and sweep if it is time."""
@@ -167,7 +167,7 @@ class Connections:
     def __init__(
         self, path: str, durability: Durability, busy_timeout: float, time_ns: Callable[[], int]
     ) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._sweepers = Sweeper(time_ns), Sweeper(time_ns)
         self._resources = _Resources(
             lambda: open_connection(path, durability, busy_timeout), self._sweepers

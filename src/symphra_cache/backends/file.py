@@ -46,7 +46,7 @@ class FileBackend(FileKeyspace):
         ForeignFileError: the path holds something that is not a cache of ours.
     """
 
-    kind = "file"
+    kind: str = "file"
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class MemoryBackend(MemoryKeyspace):
         ConfigurationError: an argument is wrong.
     """
 
-    kind = "memory"
+    kind: str = "memory"
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class NullBackend(NullKeyspace):
     Keys, ttls and patterns are checked as everywhere else; values are not looked at.
     """
 
-    kind = "null"
+    kind: str = "null"
 
     def __init__(self) -> None:
         super().__init__(Switch())

@@ -37,8 +37,8 @@ class BaseSerializer:
             )
         if compress == "zstd":
             _require_zstd()
-        self.compress = compress
-        self.compress_over = compress_over
+        self.compress: Literal["zlib", "zstd"] | None = compress
+        self.compress_over: int = compress_over
 
     def __repr__(self) -> str:
         return (

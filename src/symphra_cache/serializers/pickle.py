@@ -60,7 +60,7 @@ class PickleSerializer(BaseSerializer):
             raise ConfigurationError(
                 f"sign_integers must be True or False, not {type(sign_integers).__name__}"
             )
-        self.sign_integers = sign_integers
+        self.sign_integers: bool = sign_integers
         self._keys = _keys_of(secret)
 
     def dumps(self, value: object) -> bytes:

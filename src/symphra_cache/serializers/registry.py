@@ -32,9 +32,9 @@ class DataclassEntry:
     def __init__(self, cls: type, name: str) -> None:
         from dataclasses import fields
 
-        self.cls = cls
-        self.name = name
-        self.fields = tuple(field.name for field in fields(cls))
+        self.cls: type = cls
+        self.name: str = name
+        self.fields: tuple[str, ...] = tuple(field.name for field in fields(cls))
         # Name and fields together: after a change of fields, older bytes name a blob that
         # is not registered, and so are a miss instead of a half-filled object.
         self.blobs: dict[bytes, Any] = {"\0".join((name, *self.fields)).encode(): self}
@@ -60,9 +60,9 @@ class EnumEntry:
     def __init__(self, cls: type[Enum], name: str) -> None:
         from enum import Flag
 
-        self.cls = cls
-        self.name = name
-        self.is_flag = issubclass(cls, Flag)
+        self.cls: type[Enum] = cls
+        self.name: str = name
+        self.is_flag: bool = issubclass(cls, Flag)
         self.blobs: dict[bytes, Any] = {name.encode(): self}
         if not self.is_flag:
             self.blobs = {self.blob_of(member): value for member, value in cls.__members__.items()}
@@ -78,7 +78,7 @@ class Registry:
     __slots__ = ("_by_name", "_lock", "_make", "by_blob", "by_type", "function")
 
     def __init__(self, function: str, make: Callable[[Any, str], Any]) -> None:
-        self.function = function
+        self.function: str = function
         self._make = make
         self._lock = threading.Lock()
         self._by_name: dict[str, Any] = {}
@@ -120,8 +120,8 @@ def _identity(cls: object) -> str:
     return f"an object of type {type(cls).__name__}"
 
 
-dataclasses = Registry("register_dataclass", DataclassEntry)
-enums = Registry("register_enum", EnumEntry)
+dataclasses: Registry = Registry("register_dataclass", DataclassEntry)
+enums: Registry = Registry("register_enum", EnumEntry)
 
 
 @overload

@@ -7,12 +7,11 @@ import threading
 import tracemalloc
 
 import pytest
+import zstandard
 from frame_samples import CODECS, NAME, ZSTD, forge
 
 from symphra_cache._frame import CorruptFrameError, FrameCodec, read_header
 from symphra_cache.serializers import JSONSerializer, MessagePackSerializer
-
-zstandard = pytest.importorskip("zstandard")
 
 plain = CODECS["msgpack"]
 codec = FrameCodec(MessagePackSerializer(compress="zstd", compress_over=10))

@@ -1,0 +1,65 @@
+"""Every run: a skipped test is a failed run, and `scripts/test` learns how many tests ran."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+NOT_PROVEN = ("skipped", "xfailed", "xpassed")
+ALLOWED = "SYMPHRA_ALLOW_SKIPS"
+RESULTS = "SYMPHRA_TEST_RESULTS"
+
+
+def counts(config: pytest.Config) -> dict[str, int]:
+    """Return how many tests there were of each outcome."""
+    reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    stats = reporter.stats if reporter else {}
+    return {outcome: len(stats[outcome]) for outcome in OUTCOMES if stats.get(outcome)}
+
+
+def not_proven(config: pytest.Config) -> int:
+    """Return how many tests were skipped or expected to fail, unless that is allowed."""
+    if os.environ.get(ALLOWED):
+        return 0
+    return sum(count for outcome, count in counts(config).items() if outcome in NOT_PROVEN)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run if a test was skipped, and write the counts where they are wanted."""
+    unhurt = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if session.exitstatus in unhurt and not_proven(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if path := os.environ.get(RESULTS):
+        line = ", ".join(f"{count} {outcome}" for outcome, count in counts(session.config).items())
+        with Path(path).open("a", encoding="utf-8") as results:
+            results.write(f"{os.environ.get('TOX_ENV_NAME', 'pytest')}: {line or 'no tests'}\n")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why a run without a failed test is a failed run."""
+    if count := not_proven(terminalreporter.config):
+        terminalreporter.section("a skipped test proves nothing", red=True)
+        terminalreporter.line(
+            f"The run fails: {count} skipped or expected to fail. {ALLOWED}=1 permits it."
+        )
+
+
+def stop_tracing() -> None:
+    """In a forked child: measure no coverage, for that needs a lock of coverage's own.
+
+    At the fork another thread of the parent may have held it, and no thread of the child will
+    ever release it. Nothing is lost: children of tests end with ``os._exit``, which writes down
+    no measurement. This hook is registered, and so run, before those of the package.
+    """
+    sys.settrace(None)
+    threading.settrace(None)
+
+
+if sys.gettrace() is not None:
+    os.register_at_fork(after_in_child=stop_tracing)

@@ -1,0 +1,178 @@
+"""What differs between the backends under test. To add one: a class here, an entry in `KITS`."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
+
+from symphra_cache import CacheClosedError, CacheManager
+from symphra_cache.backends import FileBackend, MemoryBackend
+from symphra_cache.testing import FakeClock
+
+from .acompat import SteppedClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from symphra_cache.backends.base import Backend
+
+# Entries that the check after a test looks at one by one, at the most.
+_LOOKED_AT = 200
+
+KEEP = object()
+"""Stands for an expiry that `FileKit.plant` leaves as it is."""
+
+
+class Kit:
+    """Makes backends of one kind for a test, and checks what the test has left behind.
+
+    Attributes:
+        can: what tests may ask for with ``@pytest.mark.needs(...)``:
+            ``fake_clock`` time passes when the test says so, to the millisecond;
+            ``any_object`` values need only be picklable;
+            ``serializer`` values are those of a serializer, which is an option;
+            ``lru`` the least recently used entry is evicted first, ``max_size`` is an option;
+            ``bytes`` what is stored can be read and replaced behind the cache's back;
+            ``persistent`` what is stored outlives the backend object;
+            ``two_clocks`` time is the process's own (monotonic), or the wall's.
+        clock: its time.
+    """
+
+    kind: ClassVar[str]
+    can: ClassVar[frozenset[str]]
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = SteppedClock(FakeClock())
+        self._managers: list[CacheManager] = []
+        self._default: Backend | None = None
+
+    def make(self, **options: Any) -> Backend:
+        """Return a backend with nothing in it."""
+        raise NotImplementedError
+
+    def open(self, backend: Backend | None = None, **options: Any) -> CacheManager:
+        """Return a manager, on the test's common backend if none is given."""
+        if backend is None:
+            backend = self._default = self._default or self.make()
+        manager = CacheManager(backend, **options)
+        self._managers.append(manager)
+        return manager
+
+    def finish(self) -> None:
+        """Check the invariants of every manager and backend that was used, and close them."""
+        try:
+            for manager in self._managers:
+                try:
+                    self.check(manager)
+                except CacheClosedError:
+                    assert not manager.ping()
+        finally:
+            for manager in self._managers:
+                manager.close()
+
+    def check(self, manager: CacheManager) -> None:
+        """Check what must be true of a manager's namespace at any time."""
+        keys = list(manager.scan())
+        assert len(keys) == len(set(keys)) == manager.count()
+        for key in keys[:_LOOKED_AT]:
+            assert manager.exists(key)
+            assert manager.ttl(key) != 0.0
+        entries = manager.stats().entries
+        assert entries is None or entries >= len(keys)
+
+
+class MemoryKit(Kit):
+    """Memory of this process."""
+
+    kind = "memory"
+    can = frozenset({"fake_clock", "two_clocks", "any_object", "lru"})
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._bounds: dict[int, int | None] = {}
+
+    def make(self, **options: Any) -> MemoryBackend:
+        backend = MemoryBackend(**{"clock": self.clock.fake, **options})
+        self._bounds[id(backend)] = options.get("max_size", 10_000)
+        return backend
+
+    def check(self, manager: CacheManager) -> None:
+        super().check(manager)
+        bound = self._bounds[id(manager.backend)]
+        entries = manager.stats().entries
+        assert entries is not None
+        assert bound is None or entries <= bound
+
+    def finish(self) -> None:
+        super().finish()
+        assert all(manager.stats().entries == 0 for manager in self._managers)
+
+
+class FileKit(Kit):
+    """One SQLite file per backend; what is in it is reached with SQLite."""
+
+    kind = "file"
+    can = frozenset({"fake_clock", "two_clocks", "serializer", "bytes", "persistent"})
+
+    # Where the fields of a frame's header stand.
+    VERSION_AT, CODEC_AT, KIND_AT, FLAGS_AT = 2, 3, 4, 5
+    HEADER = 40
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._paths: list[Path] = []
+
+    def make(self, **options: Any) -> FileBackend:
+        path = self.folder / f"cache-{len(self._paths)}.db"
+        self._paths.append(path)
+        return self.again(path, **options)
+
+    def again(self, path: Path | None = None, **options: Any) -> FileBackend:
+        """Return another backend on the same data, that of the first one if no path is given."""
+        return FileBackend(path or self._paths[0], **{"clock": self.clock.fake, **options})
+
+    def stored(self, key: str, namespace: str = "symphra") -> bytes:
+        """Return the bytes under a key."""
+        rows = self._run("SELECT frame FROM entries WHERE name = ?", (_name(key, namespace),))
+        frame: bytes = rows[0][0]
+        return frame
+
+    def plant(
+        self, key: str, frame: object, *, namespace: str = "symphra", expires: object = KEEP
+    ) -> None:
+        """Put bytes under a key, as a foreign writer or a broken disk would."""
+        name = _name(key, namespace)
+        kept = self._run("SELECT expires FROM entries WHERE name = ?", (name,))
+        if expires is KEEP:
+            expires = kept[0][0] if kept else None
+        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", (name, expires, frame))
+
+    def plant_name(self, name: bytes, frame: bytes) -> None:
+        """Put bytes under a name that no key has."""
+        self._run("INSERT INTO entries VALUES (?, NULL, ?)", (name, frame))
+
+    def sealed(self, key: str, body: bytes, namespace: str = "symphra") -> bytes:
+        """Return a frame with the checksum that its writer would have given it."""
+        name = _name(key, namespace)
+        return body + crc32(body, crc32(name, len(name))).to_bytes(4, "little")
+
+    def _run(self, statement: str, parameters: tuple[object, ...]) -> list[Any]:
+        with closing(sqlite3.connect(self._paths[0], isolation_level=None)) as db:
+            return db.execute(statement, parameters).fetchall()
+
+    def finish(self) -> None:
+        super().finish()
+        for path in self._paths:
+            if path.exists():  # it is made by the first operation
+                with closing(sqlite3.connect(path)) as db:
+                    assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def _name(key: str, namespace: str) -> bytes:
+    return f"{namespace}:{key}".encode()
+
+
+KITS: dict[str, type[Kit]] = {kit.kind: kit for kit in (MemoryKit, FileKit)}
