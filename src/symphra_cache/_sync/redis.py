@@ -117,7 +117,7 @@ class SyncRedisOps(RedisKeyspaceState):
         head, left = self._run(scripts.TIME_LEFT, [self._name(key)])
         if not self._live(head):
             return 0.0
-        return None if left < 0 else left / 1000
+        return None if left < 0 else max(left, 1) / 1000  # 0.0 would say that it is gone
 
     def incr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
@@ -236,8 +236,7 @@ class SyncRedisOps(RedisKeyspaceState):
         """Return how many entries live in this namespace."""
         counted = 0
         for names in self._pages(nested=False):
-            heads = self._run(scripts.HEADS, names)
-            counted += sum([self._live(head) for head in heads])
+            counted += len(self._keys_of(names, self._run(scripts.HEADS, names)))
         return counted
 
     def clear(self, *, nested: bool = False) -> int:
