@@ -204,9 +204,11 @@ class Connections:
         worker = self._resources.workers.get(guarded)
         if worker is not None:
             return worker
-        from symphra_cache._sqlite_worker import Worker
-
         with self._starting:
+            # Under the lock, which a fork waits for: a child that is forked in the middle of
+            # another thread's import waits for that import for ever.
+            from symphra_cache._sqlite_worker import Worker
+
             if self.closed:
                 raise closed_error()
             worker = self._resources.workers.get(guarded)

@@ -155,7 +155,8 @@ def test_no_file_and_no_function_is_too_long() -> None:
             too_long.append(f"{name}: {lines} lines, at most {LONGEST_FILE}")
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or 0) - node.lineno + 1
+                # The body alone: many arguments are an interface, not a long function.
+                lines = (node.end_lineno or 0) - node.body[0].lineno + 1
                 if lines > LONGEST_FUNCTION:
                     too_long.append(f"{name}: {node.name}: {lines}, at most {LONGEST_FUNCTION}")
     assert not too_long, "\n".join(too_long)
