@@ -47,7 +47,7 @@ class Kit:
     can: ClassVar[frozenset[str]]
 
     # Where the fields of a frame's header stand, on every backend that writes frames.
-    VERSION_AT, CODEC_AT, KIND_AT, FLAGS_AT = 2, 3, 4, 5
+    VERSION_AT, CODEC_AT, KIND_AT, FLAGS_AT, TAGS_AT, WINDOW_AT = 2, 3, 4, 5, 7, 8
     HEADER = 40
     # Numbers as a foreign writer would store them, and as this backend never does.
     FOREIGN_NUMBER: ClassVar[object] = 12

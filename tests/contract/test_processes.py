@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FACES = ("blocking", "asyncio", "blocking", "asyncio")
-KEYS = [f"k{number}" for number in range(60)]
+KEYS = [f"k{number}" for number in range(400)]
 
 
 class Process:

@@ -60,6 +60,17 @@ async def test_expiry_is_exact_to_the_millisecond(cache: CacheManager, clock: St
 
 
 @pytest.mark.needs("fake_clock")
+async def test_a_positive_ttl_is_never_an_ended_one(
+    cache: CacheManager, clock: SteppedClock
+) -> None:
+    for ttl in (0.0009, 0.0004, 1e-9, 5e-324, timedelta(microseconds=1)):
+        await cache.aset("k", 1, ttl=ttl)
+        assert await cache.aget("k") == 1
+        clock.fake.advance(0.001)
+        assert await cache.aget("k") is None
+
+
+@pytest.mark.needs("fake_clock")
 async def test_the_ttl_that_is_left_is_exact(cache: CacheManager, clock: SteppedClock) -> None:
     await cache.aset("k", 1, ttl=10)
     for passed in (0.0, 0.25, 3.5, 9.999):

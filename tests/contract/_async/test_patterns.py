@@ -86,6 +86,10 @@ PATTERNS: dict[str, set[str]] = {
     "[a-c]": {"a", "b", "c"},
     "[a-c]?": {"ab", "a]", "a+"},
     "[a-bz]": {"a", "b", "z"},
+    "[c-a]": {"a", "b", "c"},  # backwards is forwards
+    "[]": set(),  # one of none, as on Redis
+    "[]a": set(),
+    "*[]*": set(),
     "[az-]": {"a", "z", "-"},
     "[-a]": {"a", "-"},
     "[A-Z]": {"A"},
@@ -157,6 +161,7 @@ PATTERNS |= {
     "*?": set(KEYS),
     "?": ONE_CHARACTER,
     "[^a]": ONE_CHARACTER - {"a"},
+    "[^]": ONE_CHARACTER,
     "[^a-z]": ONE_CHARACTER - {"a", "b", "c", "z"},
     "[^\\]]": ONE_CHARACTER - {"]"},
     "??*": set(KEYS) - ONE_CHARACTER,
@@ -202,7 +207,8 @@ def test_a_wrong_pattern_is_refused_by_the_call_of_scan(cache: CacheManager) -> 
 
 async def test_a_subclass_of_str_is_a_pattern(cache: CacheManager) -> None:
     await cache.aset_many({"ab": 1, "b": 1})
-    assert await acollect(cache.ascan(type("Text", (str,), {})("a*"))) == ["ab"]
+    pattern = type("Text", (str,), {"__str__": lambda _: "b"})("a*")
+    assert await acollect(cache.ascan(pattern)) == ["ab"]
 
 
 async def test_a_pattern_without_end_is_quick(cache: CacheManager) -> None:

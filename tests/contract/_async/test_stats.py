@@ -181,6 +181,7 @@ async def test_expirations_are_entries_that_were_noticed_and_dropped(
 ) -> None:
     await cache.aset_many(dict.fromkeys("abcdefgh", 1), ttl=10)
     await cache.aset("living", 1)
+    await cache.aset_many(dict.fromkeys(("later", "much later"), 1), ttl=1_000)
     await cache.aset("replaced", 1, ttl=10)
     await cache.aset("replaced", 2)
     before = cache.stats().expirations

@@ -47,6 +47,13 @@ HEADLESS: dict[str, Callable[[FileKit, str], object]] = {
     "an unknown codec": lambda kit, key: altered(kit, key, kit.CODEC_AT, 255),
     "an unknown kind": lambda kit, key: altered(kit, key, kit.KIND_AT, 9),
     "unknown flags": lambda kit, key: altered(kit, key, kit.FLAGS_AT, 128),
+    "a tag that is not there": lambda kit, key: altered(kit, key, kit.TAGS_AT, 1),
+    "a window of ages": lambda kit, key: altered(kit, key, kit.WINDOW_AT, 255),
+    "tags without a tag": lambda kit, key: altered(kit, key, kit.HEADER - 9, 1),
+    "a size that contradicts another": lambda kit, key: altered(kit, key, kit.HEADER - 5, 1),
+    "a size beyond all bounds": lambda kit, key: kit.sealed(
+        key, kit.stored(key)[: kit.HEADER - 8] + b"\xff" * 8 + kit.stored(key)[kit.HEADER : -4]
+    ),
 }
 # The same; its header is sound, the rest is not.
 DAMAGED: dict[str, Callable[[FileKit, str], object]] = {

@@ -33,9 +33,9 @@ def letters() -> Iterator[str]:
     yield from "cab"
 
 
-def broken() -> Iterator[str]:
+def broken(error: Exception) -> Iterator[str]:
     yield "a"
-    raise LookupError("the iterable's own")
+    raise error
 
 
 def test_get_many_returns_the_hits_in_the_order_asked(cache: CacheManager) -> None:
@@ -105,8 +105,10 @@ def test_one_wrong_key_among_many_is_refused(cache: CacheManager, operation: str
 @pytest.mark.parametrize("operation", ["get_many", "delete_many"])
 def test_the_error_of_an_iterable_is_its_own(cache: CacheManager, operation: str) -> None:
     cache.set("a", 1)
-    with pytest.raises(LookupError, match="the iterable's own"):
-        getattr(cache, operation)(broken())
+    for error in (LookupError("its own"), TypeError("its own"), ValueError("its own")):
+        with pytest.raises(type(error), match="its own") as caught:
+            getattr(cache, operation)(broken(error))
+        assert caught.value is error
     assert cache.exists("a")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,6 +193,19 @@ def test_what_expired_is_dropped_by_later_writes(kit: Kit, clock: SteppedClock) 
     entries = cache.stats().entries
     assert entries is not None
     assert entries <= 1_100
+
+
+def test_writing_an_entry_again_and_again_takes_no_more_memory(cache: CacheManager) -> None:
+    tracemalloc.start()
+    try:
+        cache.set("k", 1, ttl=50)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(15_000):
+            cache.set("k", 1, ttl=50)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 1_000_000
 
 
 def test_reading_an_expired_entry_drops_it(kit: Kit, clock: SteppedClock) -> None:

@@ -181,6 +181,7 @@ def test_expirations_are_entries_that_were_noticed_and_dropped(
 ) -> None:
     cache.set_many(dict.fromkeys("abcdefgh", 1), ttl=10)
     cache.set("living", 1)
+    cache.set_many(dict.fromkeys(("later", "much later"), 1), ttl=1_000)
     cache.set("replaced", 1, ttl=10)
     cache.set("replaced", 2)
     before = cache.stats().expirations
