@@ -55,7 +55,8 @@ class RedisStore:
         checked_client(client, "client")
         checked_client(async_client, "async_client")
         given = [name for name, value in arguments.items() if value is not None]
-        if (client or async_client) is not None and (url is not None or given):
+        injected = [one for one in (client, async_client) if one is not None]
+        if injected and (url is not None or given):
             what = "url" if url is not None else given[0]
             raise ConfigurationError(
                 f"{what} can't stand beside an injected client, which knows its server already"
@@ -66,7 +67,11 @@ class RedisStore:
         self.plain_integers = not getattr(serializer, "sign_integers", False)
         self.reported: set[str] = set()
         options = ClientOptions(url, arguments)
-        self.where = "an injected client" if client or async_client else options.where
+        self.where = "an injected client" if injected else options.where
+        self.secrets = options.secrets
+        for one in injected:
+            password = one.connection_pool.connection_kwargs.get("password")
+            self.secrets += [password] if password else []
         self.clients = Clients(options, client, async_client)
 
 
@@ -180,6 +185,7 @@ class RedisKeyspaceState:
         if self._clients.closed:
             return closed_error()
         self._counters.errors += 1
+        _conceal(error, self._store.secrets)
         # Some replies quote the command: only the first words say what happened.
         reason = " ".join(str(error).split()[:12]) or type(error).__name__
         return BackendUnavailableError(f"Redis at {self._store.where} can't be used: {reason}")
@@ -194,6 +200,15 @@ class RedisKeyspaceState:
     def usage(self) -> Usage:
         """Return that nothing is known without asking the server."""
         return Usage()
+
+
+def _conceal(error: BaseException | None, secrets: list[str]) -> None:
+    """Take secrets out of an error and its causes: a server may quote the command it refuses."""
+    while error is not None:
+        for secret in secrets:
+            if any(secret in str(argument) for argument in error.args):
+                error.args = tuple(str(argument).replace(secret, "***") for argument in error.args)
+        error = error.__cause__ or error.__context__
 
 
 HEAD = HEADER_SIZE - 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import suppress
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._loops import running_loop
@@ -19,25 +20,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import AsyncGenerator
-    from typing import Any
 
     import redis
     import redis.asyncio
 
     from symphra_cache._redis_options import ClientOptions
+    from symphra_cache._redis_pools import LoopPool
 
 __all__ = ["Clients", "client_errors", "is_refusal"]
 
 
 class LoopClient:
-    """An asyncio client and the loop that it belongs to, held weakly."""
+    """An asyncio client and the loop that it belongs to."""
 
-    __slots__ = ("client", "closer", "loop")
+    __slots__ = ("client", "closer", "loop", "pool")
 
-    def __init__(self, loop: AbstractEventLoop, client: redis.asyncio.Redis) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, client: redis.asyncio.Redis, pool: LoopPool
+    ) -> None:
         self.loop = weakref.ref(loop)
         self.client = client
-        self.closer = _closing_with_its_loop(client)
+        self.pool = pool
+        self.closer = _closing_with_its_loop(pool)
 
     def belongs_to(self, loop: AbstractEventLoop) -> bool:
         """Tell whether this is the client of ``loop`` itself, not of one with the same ``id``."""
@@ -48,9 +52,33 @@ class LoopClient:
         loop = self.loop()
         return loop is None or loop.is_closed()
 
+    def end(self) -> None:
+        """Close the connections from outside the loop: on it if it runs, else without it."""
+        loop = self.loop()
+        if loop is not None and loop.is_running():
+            with suppress(RuntimeError):  # it was closed just now
+                loop.call_soon_threadsafe(self._end_on_loop)
+                return
+        self.pool.leave(loop)
+        self._finish_closer()
 
-async def _closing_with_its_loop(client: redis.asyncio.Redis) -> AsyncGenerator[None, None]:
-    """Close the client when its loop shuts down.
+    def disinherit(self) -> None:
+        """Close the connections in a forked child, to which they don't belong."""
+        self.pool.disinherit()
+        self._finish_closer()
+
+    def _end_on_loop(self) -> None:
+        self.pool.close()
+        self._finish_closer()
+
+    def _finish_closer(self) -> None:
+        """Run the generator to its end, which has nothing to wait for any more."""
+        with suppress(StopIteration, RuntimeError):  # RuntimeError: the loop is at it itself
+            self.closer.aclose().__await__().__next__()
+
+
+async def _closing_with_its_loop(pool: LoopPool) -> AsyncGenerator[None, None]:
+    """Close the connections when their loop shuts down.
 
     A loop finishes the asynchronous generators that were begun on it, before it is closed
     (``asyncio.run`` does, Django's ``async_to_sync`` too). That is the one hook that every
@@ -59,7 +87,7 @@ async def _closing_with_its_loop(client: redis.asyncio.Redis) -> AsyncGenerator[
     try:
         yield
     finally:
-        await client.aclose()
+        await pool.aclose()
 
 
 class Clients:
@@ -80,6 +108,8 @@ class Clients:
         self._blocking: redis.Redis | None = client
         self._of_loops: dict[int, LoopClient] = {}
         fork_aware(self)
+        # When nobody uses the backend any more, and at the end of the program.
+        weakref.finalize(self, _end_all, self._of_loops)
 
     def client(self) -> redis.Redis:
         """Return the blocking client of this process.
@@ -121,7 +151,7 @@ class Clients:
         return await self._anew(loop)
 
     async def _anew(self, loop: AbstractEventLoop) -> redis.asyncio.Redis:
-        held = LoopClient(loop, self._options.asyncio_client())
+        held = LoopClient(loop, *self._options.asyncio_client())
         with self._lock:
             if self.closed:
                 raise closed_error()
@@ -129,7 +159,7 @@ class Clients:
             dropped = [self._of_loops.pop(key) for key in stranded]
             self._of_loops[id(loop)] = held
         for other in dropped:
-            abandon(other.client)
+            other.end()
         # Begun, the generator is known to the loop. It does not wait for anything here.
         await anext(held.closer)
         return held.client
@@ -140,7 +170,7 @@ class Clients:
         if blocking is not None:
             blocking.close()
         for held in of_loops:
-            self._close_elsewhere(held)
+            held.end()
 
     async def aclose(self) -> None:
         """Do what `close` does, waiting for the client of the running loop."""
@@ -148,9 +178,10 @@ class Clients:
         blocking, of_loops = self._take_all()
         for held in of_loops:
             if held.belongs_to(loop):
-                await held.closer.aclose()
+                with suppress(RuntimeError):  # the loop is at it itself
+                    await held.closer.aclose()
             else:
-                self._close_elsewhere(held)
+                held.end()
         if blocking is not None:
             blocking.close()
 
@@ -162,14 +193,6 @@ class Clients:
             of_loops = list(self._of_loops.values())
             self._of_loops.clear()
         return blocking, of_loops
-
-    @staticmethod
-    def _close_elsewhere(held: LoopClient) -> None:
-        loop = held.loop()
-        if loop is not None and loop.is_running():
-            loop.call_soon_threadsafe(lambda: loop.create_task(_finish(held.closer)))
-        else:
-            abandon(held.client)
 
     def before_fork(self) -> None:
         """Keep clients from being made during the fork."""
@@ -185,35 +208,15 @@ class Clients:
         if self._is_injected:
             return  # redis-py's own pools notice the fork
         for held in self._of_loops.values():
-            abandon(held.client)
+            held.disinherit()
         self._of_loops.clear()
         self._blocking = None
 
 
-async def _finish(closer: AsyncGenerator[None, None]) -> None:
-    await closer.aclose()
-
-
-def abandon(client: redis.asyncio.Redis) -> None:
-    """Close the sockets of a client whose loop can't do it: it is gone, or the parent's.
-
-    Closing the descriptors alone sends nothing and tells no loop, not even one that a forked
-    child shares with its parent through an epoll descriptor. asyncio has no public way to do
-    this; what is not as expected is left to the garbage collector.
-    """
-    pool: Any = client.connection_pool
-    for connection in [*pool._available_connections, *pool._in_use_connections]:
-        writer = getattr(connection, "_writer", None)
-        connection._writer = connection._reader = None
-        transport: Any = getattr(writer, "transport", None)
-        while (inner := getattr(transport, "_ssl_protocol", None)) is not None:
-            transport._closed = True  # else it warns that nobody closed it
-            transport = inner._transport
-        if getattr(transport, "_sock", None) is not None:
-            transport._closing = True
-            transport._sock.close()
-            transport._sock = None
-    pool.reset()
+def _end_all(of_loops: dict[int, LoopClient]) -> None:
+    for held in of_loops.values():
+        held.end()
+    of_loops.clear()
 
 
 def client_errors() -> tuple[type[Exception], ...]:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
+from symphra_cache._config_schema import shown, unknown
+from symphra_cache._config_types import read_annotation
+from symphra_cache._config_urls import read_url
 from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
@@ -12,6 +18,9 @@ if TYPE_CHECKING:
     import redis
     import redis.asyncio
 
+    from symphra_cache._config_urls import Address
+    from symphra_cache._redis_pools import LoopPool
+
 __all__ = ["ClientOptions", "checked_client"]
 
 # Seconds. redis-py's own are 5, which is long for a cache.
@@ -20,127 +29,228 @@ _TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 _CONNECTIONS = 64
 _LOOP_CONNECTIONS = 16
 
+_OPTIONS = {
+    name: read_annotation(kind)
+    for kind, names in {
+        "str": "host username password unix_socket_path ssl_ca_certs ssl_certfile ssl_keyfile "
+        "client_name",
+        "int": "port db",
+        "bool": "ssl ssl_check_hostname",
+        "float": "socket_timeout socket_connect_timeout",
+    }.items()
+    for name in names.split()
+}
+_RANGES = {"port": (1, 65_535), "db": (0, 1_000_000)}
+_SCHEMES = ("redis://", "rediss://", "unix://")
+_SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
+
 
 class ClientOptions:
     """Everything that redis-py needs to know, for either face. Connects to nothing."""
 
     def __init__(self, url: str | None, arguments: Mapping[str, Any]) -> None:
         given = {name: value for name, value in arguments.items() if value is not None}
-        self._from_url: dict[str, Any] = {}
-        self._arguments = _checked(given)
-        # Only what the program said can contradict the URL.
-        self._url = None if url is None else _checked_url(url)
-        if self._url is not None:
-            self._from_url = _parsed(self._url)
-            self._refuse_contradictions()
-        self._options = {**_TIMEOUTS, **self._arguments, **self._from_url}
-
-    def _refuse_contradictions(self) -> None:
-        said_twice = sorted(self._from_url.keys() & self._arguments.keys())
-        for name in said_twice:
-            if self._from_url[name] != self._arguments[name]:
-                raise ConfigurationError(
-                    f"{name} stands in the URL and beside it, with different values; "
-                    "leave one of the two out"
-                )
+        for name, value in given.items():
+            _check_type(name, value)
+        from_url = {} if url is None else _read(url)
+        _refuse_contradictions(from_url, given)
+        self._options: dict[str, Any] = {**_TIMEOUTS, **given, **from_url}
+        _check_values(self._options)
+        _check_transport(self._options)
+        # The context for TLS of all loops, once there is one.
+        self._tls: list[Any] = []
 
     @property
     def where(self) -> str:
         """Where the server is, without any secret."""
         options = self._options
-        if path := options.get("path") or options.get("unix_socket_path"):
+        if path := options.get("unix_socket_path"):
             return f"unix:{path}"
         host, port = options.get("host", "localhost"), options.get("port", 6379)
+        host = f"[{host}]" if ":" in host else host
         return f"{host}:{port}/{options.get('db', 0)}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown to anybody."""
+        return [self._options["password"]] if self._options.get("password") else []
 
     def blocking_client(self) -> redis.Redis:
         """Make the client of the blocking face."""
         import redis
-        from redis import connection
-
-        make_pool: Any = redis.BlockingConnectionPool
-        options = self._pool_options(connection)
-        pool = make_pool(max_connections=_CONNECTIONS, timeout=None, **options)
-        return redis.Redis.from_pool(pool)  # the client owns it and closes it
-
-    def asyncio_client(self) -> redis.asyncio.Redis:
-        """Make a client for the running loop."""
-        import redis.asyncio
-        from redis.asyncio import connection
-
-        options = self._pool_options(connection)
-        pool = redis.asyncio.BlockingConnectionPool(
-            max_connections=_LOOP_CONNECTIONS, timeout=None, **options
-        )
-        return redis.asyncio.Redis.from_pool(pool)  # as above
-
-    def _pool_options(self, connection: Any) -> dict[str, Any]:
-        """Return the options of a pool, with the connection class of the face's module."""
         from redis.backoff import NoBackoff
-        from redis.maint_notifications import MaintNotificationsConfig
         from redis.retry import Retry
 
-        if connection.__name__.startswith("redis.asyncio"):
-            from redis.asyncio.retry import Retry  # type: ignore[assignment]
-        options = dict(self._options)
-        if self._url is not None and "connection_class" in (
-            parsed := connection.parse_url(self._url)
-        ):
-            options["connection_class"] = parsed["connection_class"]
-        elif path := options.pop("unix_socket_path", None):
-            options |= {"path": path, "connection_class": connection.UnixDomainSocketConnection}
-        elif options.pop("ssl", False):
-            options["connection_class"] = connection.SSLConnection
-        kind = options.get("connection_class", object)
-        if issubclass(kind, connection.UnixDomainSocketConnection):
-            options = {name: options[name] for name in options if name not in _TCP_ONLY}
-        # What may have been applied is never sent twice. redis-py's notices of maintenance
-        # are off, for with them its pools no longer test a connection before they lend it.
-        return {
+        from symphra_cache._redis_pools import ThreadPool
+
+        options = self._pool_options(redis.connection)
+        pool = ThreadPool(max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options)
+        return redis.Redis.from_pool(pool)  # the client owns it and closes it
+
+    def asyncio_client(self) -> tuple[redis.asyncio.Redis, LoopPool]:
+        """Make a client for the running loop."""
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        from symphra_cache._redis_pools import LoopPool
+
+        options = self._pool_options(redis.asyncio.connection)
+        pool = LoopPool(
+            self._tls,
+            max_connections=_LOOP_CONNECTIONS,
+            retry=Retry(NoBackoff(), 0),
             **options,
-            "retry": Retry(NoBackoff(), 0),
-            "maint_notifications_config": MaintNotificationsConfig(enabled=False),
-        }
+        )
+        return redis.asyncio.Redis.from_pool(pool), pool
+
+    def _pool_options(self, connection: Any) -> dict[str, Any]:
+        """Return the options of a pool, with the connection class of the face's module.
+
+        The pools add retries: none, for what may have been applied is never sent twice.
+        """
+        from redis.maint_notifications import MaintNotificationsConfig
+
+        options = dict(self._options)
+        kind = connection.Connection
+        if path := options.pop("unix_socket_path", None):
+            options["path"] = path
+            kind = connection.UnixDomainSocketConnection
+        elif options.pop("ssl", False):
+            kind = connection.SSLConnection
+        # redis-py's notices of maintenance are off, for with them its pools no longer test a
+        # connection before they lend it.
+        notices = MaintNotificationsConfig(enabled=False)
+        return {**options, "connection_class": kind, "maint_notifications_config": notices}
 
 
-_TCP_ONLY = frozenset({"host", "port", "socket_keepalive", "socket_connect_timeout"})
-_SCHEMES = ("redis://", "rediss://", "unix://")
-
-
-def _checked_url(url: object) -> str:
-    if isinstance(url, str) and url.startswith(_SCHEMES):
-        return url
-    got = "another scheme" if isinstance(url, str) else type(url).__name__
-    raise ConfigurationError(f"url must begin with {', '.join(_SCHEMES)}, got {got}")
-
-
-def _parsed(url: str) -> dict[str, Any]:
-    from redis import connection
-
-    parse: Any = connection.parse_url
+def _check_type(name: str, value: object) -> None:
     try:
-        options: dict[str, Any] = dict(parse(url))
+        _OPTIONS[name].accepted(value)
     except ValueError:
-        raise ConfigurationError(
-            "url can't be read (a port or a database that is no number, say); it is "
-            "redis://[user:password@]host[:port][/db], with special characters percent-encoded"
-        ) from None
-    options.pop("connection_class", None)
+        wanted = _OPTIONS[name].described(as_text=False)
+        raise ConfigurationError(f"{name} must be {wanted}, got {type(value).__name__}") from None
+
+
+def _read(url: object) -> dict[str, Any]:
+    """Return the options that a URL holds."""
+    if not isinstance(url, str) or not url.lower().startswith(_SCHEMES):
+        got = "another scheme" if isinstance(url, str) else type(url).__name__
+        raise ConfigurationError(f"url must begin with {', '.join(_SCHEMES)}, got {got}")
+    address = read_url("", url)
+    user, _, server = address.host.rpartition("@")
+    username, _, password = user.partition(":")
+    try:
+        options: dict[str, Any] = {
+            "username": unquote(username, errors="strict"),
+            "password": unquote(password, errors="strict"),
+        }
+    except UnicodeDecodeError:
+        raise _unreadable() from None
+    options |= _address_of(address, server)
+    options = {name: value for name, value in options.items() if value not in ("", None)}
+    return options | _query_of(address)
+
+
+def _address_of(address: Address, server: str) -> dict[str, Any]:
+    if address.scheme == "unix":
+        if server or len(address.path) < 2:
+            raise ConfigurationError(
+                "url of a unix socket must hold its absolute path, after three slashes: "
+                "unix:///run/redis.sock"
+            )
+        return {"unix_socket_path": address.path}
+    found = _SERVER.fullmatch(server)
+    db = address.path.removeprefix("/")
+    if found is None or not re.fullmatch("[0-9]{0,7}", db):
+        raise _unreadable()
+    return {
+        "host": unquote(found["host"].strip("[]")),
+        "port": found["port"] and int(found["port"]),
+        "db": int(db) if db else None,
+        "ssl": True if address.scheme == "rediss" else None,
+    }
+
+
+def _query_of(address: Address) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, text in address.query:
+        if name not in _OPTIONS:
+            vague = "a name in the query" if address.query_may_hold_secret else None
+            raise unknown(
+                f"url: {name[:64]!r}", name, {known: known for known in _OPTIONS}, vague=vague
+            )
+        if name in options:
+            raise ConfigurationError(f"url: {name} stands there twice; leave one of the two out")
+        try:
+            options[name] = _OPTIONS[name].converted(text)
+        except ValueError:
+            wanted = _OPTIONS[name].described(as_text=True)
+            raise ConfigurationError(
+                f"url: {name} must be {wanted}, got {shown(name, text)}"
+            ) from None
     return options
 
 
-def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
+def _unreadable() -> ConfigurationError:
+    return ConfigurationError(
+        "url can't be read (a port or a database that is no number, say); it is "
+        "redis://[user:password@]host[:port][/db], with special characters percent-encoded"
+    )
+
+
+def _refuse_contradictions(from_url: dict[str, Any], given: dict[str, Any]) -> None:
+    for name in sorted(from_url.keys() & given.keys()):
+        if from_url[name] != given[name]:
+            raise ConfigurationError(
+                f"{name} stands in the URL and beside it, with different values; "
+                "leave one of the two out"
+            )
+
+
+def _check_values(options: dict[str, Any]) -> None:
     for name in ("socket_timeout", "socket_connect_timeout"):
-        value = arguments.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 86_400:
-            got = repr(value) if type(value) in (int, float) else type(value).__name__
-            raise ConfigurationError(f"{name} must be seconds, more than 0, got {got}")
-    for name, highest in (("port", 65_535), ("db", 1_000_000)):
-        value = arguments.get(name, 0)
-        if type(value) is not int or not 0 <= value <= highest:
-            got = repr(value) if type(value) is int else type(value).__name__
-            raise ConfigurationError(f"{name} must be an int from 0 to {highest}, got {got}")
-    return arguments
+        if not 0 < options[name] < 86_400:
+            raise ConfigurationError(
+                f"{name} must be seconds, more than 0 and less than a day, got {options[name]}"
+            )
+    for name, (lowest, highest) in _RANGES.items():
+        if name in options and not lowest <= options[name] <= highest:
+            raise ConfigurationError(
+                f"{name} must be from {lowest} to {highest}, got {options[name]}"
+            )
+    for name, value in options.items():
+        if value == "" and name not in ("username", "password"):
+            raise ConfigurationError(f"{name} must not be empty; leave it out instead")
+        if isinstance(value, str) and not _is_text(value) and name != "unix_socket_path":
+            raise ConfigurationError(f"{name} must be text that has a UTF-8 form")
+    if not re.fullmatch("[!-~]+", options.get("client_name", "x")):
+        raise ConfigurationError("client_name must be of printable ASCII without spaces")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_transport(options: dict[str, Any]) -> None:
+    """Refuse options that the way to the server has no use for."""
+    tls = [name for name in options if name.startswith("ssl_")]
+    if "unix_socket_path" in options:
+        idle = [name for name in options if name in ("host", "port")] + tls
+        if idle or options.get("ssl"):
+            raise ConfigurationError(
+                f"{(idle or ['ssl'])[0]} can't stand beside a unix socket, which knows no such "
+                "thing; leave one of the two out"
+            )
+        options.pop("ssl", None)
+    elif tls and not options.get("ssl"):
+        raise ConfigurationError(f"{tls[0]} needs TLS: say ssl=True, or rediss:// in the URL")
+    if "ssl_keyfile" in options and "ssl_certfile" not in options:
+        raise ConfigurationError("ssl_keyfile needs ssl_certfile, the certificate of the key")
 
 
 def checked_client(client: object, name: str) -> None:

@@ -70,12 +70,18 @@ TIME_LEFT = Script("""
 return {head(KEYS[1]), redis.call('PTTL', KEYS[1])}
 """)
 
-# Adds ARGV[1]. A missing counter takes the ttl ARGV[2]: empty for none; 0 stores nothing.
+# Adds ARGV[1]. A missing counter takes the ttl ARGV[2]: empty for none; 0 stores nothing. What
+# can't be added to gives ``false``; any other refusal (full, read-only) is an error.
 INCREMENT = Script("""
 local missing = redis.call('EXISTS', KEYS[1]) == 0
 if missing and ARGV[2] == '0' then return {ARGV[1], 0} end
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
-if type(sum) == 'table' then return false end
+if type(sum) == 'table' then
+  for _, reason in ipairs({'not an integer', 'overflow', 'WRONGTYPE'}) do
+    if string.find(sum.err, reason, 1, true) then return false end
+  end
+  return sum
+end
 if missing and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {redis.call('GET', KEYS[1]), 1}
 """)

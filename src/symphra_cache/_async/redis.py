@@ -10,12 +10,12 @@ from symphra_cache._patterns import compile_pattern
 from symphra_cache._redis import BATCH, HEAD, RedisKeyspaceState
 from symphra_cache._redis_clients import client_errors, is_refusal
 from symphra_cache._ttl import milliseconds
-from symphra_cache.exceptions import NotAnIntegerError
+from symphra_cache.exceptions import BackendUnavailableError, NotAnIntegerError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from typing import Any
 
     from symphra_cache._redis_scripts import Script
@@ -140,7 +140,11 @@ class AsyncRedisOps(RedisKeyspaceState):
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
         self._require_open()
-        replies = await self._acall("MGET", *names.values()) if names else []
+        try:
+            replies = await self._acall("MGET", *names.values()) if names else []
+        except BackendUnavailableError as error:
+            error.failed = list(names)
+            raise
         values = {
             key: self._opened(name, reply, MISSING)
             for (key, name), reply in zip(names.items(), replies, strict=True)
@@ -155,7 +159,8 @@ class AsyncRedisOps(RedisKeyspaceState):
         entries = self._prepared_many(checked, ttl, jitter)
         self._require_open()
         if milliseconds(ttl) == 0:
-            await self._aremove([name for name, _, _ in entries], counted=False)
+            names = [name for name, _, _ in entries]
+            await self._aremove(names, list(checked), counted=False)
             return []
         commands: list[tuple[Any, ...]] = []
         for name, lifetime, text in entries:
@@ -186,14 +191,22 @@ class AsyncRedisOps(RedisKeyspaceState):
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
-        names = [self._name(key) for key in checked_keys(keys)]
+        wanted = list(checked_keys(keys))
+        names = [self._name(key) for key in wanted]
         self._require_open()
-        return await self._aremove(names)
+        return await self._aremove(names, wanted)
 
-    async def _aremove(self, names: list[bytes], *, counted: bool = True) -> int:
+    async def _aremove(
+        self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
+    ) -> int:
+        """Remove names in batches; an outage tells which of the keys, if given, remain."""
         removed = 0
         for start in range(0, len(names), BATCH):
-            heads = await self._arun(scripts.REMOVE, names[start : start + BATCH])
+            try:
+                heads = await self._arun(scripts.REMOVE, names[start : start + BATCH])
+            except BackendUnavailableError as error:
+                error.failed = list(keys[start:])
+                raise
             removed += sum([self._live(head) for head in heads])
         if counted:
             self._counters.deletes += removed

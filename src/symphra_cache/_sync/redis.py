@@ -10,12 +10,12 @@ from symphra_cache._patterns import compile_pattern
 from symphra_cache._redis import BATCH, HEAD, RedisKeyspaceState
 from symphra_cache._redis_clients import client_errors, is_refusal
 from symphra_cache._ttl import milliseconds
-from symphra_cache.exceptions import NotAnIntegerError
+from symphra_cache.exceptions import BackendUnavailableError, NotAnIntegerError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Iterable, Mapping
+    from collections.abc import Iterator, Iterable, Mapping, Sequence
     from typing import Any
 
     from symphra_cache._redis_scripts import Script
@@ -140,7 +140,11 @@ class SyncRedisOps(RedisKeyspaceState):
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
         self._require_open()
-        replies = self._call("MGET", *names.values()) if names else []
+        try:
+            replies = self._call("MGET", *names.values()) if names else []
+        except BackendUnavailableError as error:
+            error.failed = list(names)
+            raise
         values = {
             key: self._opened(name, reply, MISSING)
             for (key, name), reply in zip(names.items(), replies, strict=True)
@@ -155,7 +159,8 @@ class SyncRedisOps(RedisKeyspaceState):
         entries = self._prepared_many(checked, ttl, jitter)
         self._require_open()
         if milliseconds(ttl) == 0:
-            self._remove([name for name, _, _ in entries], counted=False)
+            names = [name for name, _, _ in entries]
+            self._remove(names, list(checked), counted=False)
             return []
         commands: list[tuple[Any, ...]] = []
         for name, lifetime, text in entries:
@@ -186,14 +191,22 @@ class SyncRedisOps(RedisKeyspaceState):
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
-        names = [self._name(key) for key in checked_keys(keys)]
+        wanted = list(checked_keys(keys))
+        names = [self._name(key) for key in wanted]
         self._require_open()
-        return self._remove(names)
+        return self._remove(names, wanted)
 
-    def _remove(self, names: list[bytes], *, counted: bool = True) -> int:
+    def _remove(
+        self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
+    ) -> int:
+        """Remove names in batches; an outage tells which of the keys, if given, remain."""
         removed = 0
         for start in range(0, len(names), BATCH):
-            heads = self._run(scripts.REMOVE, names[start : start + BATCH])
+            try:
+                heads = self._run(scripts.REMOVE, names[start : start + BATCH])
+            except BackendUnavailableError as error:
+                error.failed = list(keys[start:])
+                raise
             removed += sum([self._live(head) for head in heads])
         if counted:
             self._counters.deletes += removed
