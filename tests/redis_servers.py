@@ -216,16 +216,16 @@ class RedisServer:
         return False
 
     def _told_pid(self) -> int | None:
-        """Return the server's process, by the socket that nobody else can listen on."""
+        """Return the server's process once it answers, be it that it wants a password."""
         try:
             with socket.socket(socket.AF_UNIX) as direct:
                 direct.settimeout(5)
+                # Nobody else listens there.
                 direct.connect(str(self.socket))
-                direct.sendall(b"INFO server\r\n")
-                for line in direct.makefile("rb"):
-                    if line.startswith(b"process_id:"):
-                        return int(line.split(b":")[1])
-        except OSError:
+                direct.sendall(b"PING\r\n")
+                if direct.recv(100):
+                    return int((self.folder / "pid").read_text())
+        except (OSError, ValueError):
             pass
         return None
 
@@ -256,6 +256,7 @@ class RedisServer:
             "unixsocketperm": 700,
             "dir": self.folder,
             "daemonize": "no",
+            "pidfile": self.folder / "pid",
             "save": '""',
             "appendonly": "no",
             "user": f"{USER} on >{PASSWORD} ~* &* +@all",

@@ -53,7 +53,7 @@ class ClientOptions:
         for name, value in given.items():
             _check_type(name, value)
         from_url = {} if url is None else _read(url)
-        _refuse_contradictions(from_url, given)
+        _refuse_contradictions("and beside it", from_url, given)
         self._options: dict[str, Any] = {**_TIMEOUTS, **given, **from_url}
         _check_values(self._options)
         _check_transport(self._options)
@@ -149,7 +149,9 @@ def _read(url: object) -> dict[str, Any]:
         raise _unreadable() from None
     options |= _address_of(address, server)
     options = {name: value for name, value in options.items() if value not in ("", None)}
-    return options | _query_of(address)
+    query = _query_of(address)
+    _refuse_contradictions("twice", options, query)
+    return options | query
 
 
 def _address_of(address: Address, server: str) -> dict[str, Any]:
@@ -199,12 +201,11 @@ def _unreadable() -> ConfigurationError:
     )
 
 
-def _refuse_contradictions(from_url: dict[str, Any], given: dict[str, Any]) -> None:
-    for name in sorted(from_url.keys() & given.keys()):
-        if from_url[name] != given[name]:
+def _refuse_contradictions(where: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    for name in sorted(one.keys() & other.keys()):
+        if one[name] != other[name]:
             raise ConfigurationError(
-                f"{name} stands in the URL and beside it, with different values; "
-                "leave one of the two out"
+                f"{name} stands in the URL {where}, with different values; leave one of the two out"
             )
 
 

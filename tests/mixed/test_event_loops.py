@@ -17,6 +17,7 @@ from symphra_cache.backends import FileBackend
 if TYPE_CHECKING:
     from pathlib import Path
 
+
 def test_fifty_loops_one_after_another(cache: CacheManager) -> None:
     async def turn(number: int) -> None:
         await cache.aset("turn", number)

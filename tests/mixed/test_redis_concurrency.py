@@ -124,7 +124,7 @@ async def test_a_turn_given_to_a_cancelled_task_passes_to_the_next() -> None:
         queueing = [asyncio.create_task(cache.aget("k")) for _ in range(LOOP_CONNECTIONS + 1)]
         await asyncio.sleep(0.02)
         server.resume()
-        while not any(task.done() for task in lent):
+        while not any(task.done() for task in lent):  # noqa: ASYNC110 - to the very turn
             await asyncio.sleep(0)
         # Those next in line have just been told that it is their turn.
         for task in queueing[:-1]:

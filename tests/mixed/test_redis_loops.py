@@ -70,7 +70,7 @@ def test_loops_one_after_another(
     for number in range(2, loops + 1):
         run(turn(number))
     assert (descriptors(), server.connections()) == before
-    assert threading.active_count() <= threads  # asgiref's own may end meanwhile
+    assert threading.active_count() <= threads + 2  # asgiref's own come and go
     assert cache.get("turns") == loops
     cache.close()
     gc.collect()
@@ -151,9 +151,7 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 @pytest.mark.parametrize("way", ["tcp", "unix"])
-def test_nothing_is_left_open_and_nothing_warns(
-    server: RedisServer, way: str, ending: str
-) -> None:
+def test_nothing_is_left_open_and_nothing_warns(server: RedisServer, way: str, ending: str) -> None:
     url = server.url if way == "tcp" else server.unix_url
     assert run_strictly(STRICT + ending, url) == "flat True"
     assert server.connections() == 0

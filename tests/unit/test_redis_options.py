@@ -96,7 +96,7 @@ def test_options_reach_the_server(server: RedisServer) -> None:
         assert server.command("SELECT", 3)
         assert sorted(server.command("KEYS", "*")) == [b"symphra:k", b"symphra:loop"]
         server.command("SELECT", 0)
-        assert b"name=my-cache" in b" ".join(server.command("CLIENT", "LIST").encode().split())
+        assert b"name=my-cache" in server.command("CLIENT", "LIST")
 
 
 def test_a_serializer_and_a_limit_are_options_too(server: RedisServer) -> None:
@@ -222,9 +222,10 @@ def test_options_that_contradict_each_other_are_refused(
 def test_an_injected_client_serves_its_face_and_names_what_the_other_needs(
     server: RedisServer,
 ) -> None:
-    with redis.Redis.from_url(server.url) as client, CacheManager(
-        RedisBackend(client=client)
-    ) as cache:
+    with (
+        redis.Redis.from_url(server.url) as client,
+        CacheManager(RedisBackend(client=client)) as cache,
+    ):
         cache.set("k", 1)
         assert cache.get("k") == 1
         with pytest.raises(ConfigurationError, match="async_client is needed for the asyncio"):

@@ -39,7 +39,7 @@ class RedisBackend(RedisKeyspace):
         password: its password.
         unix_socket_path: path of the server's socket, instead of host and port.
         ssl: whether to use TLS; the server's certificate is verified.
-        ssl_ca_certs: path of the certificates to trust, instead of the system's.
+        ssl_ca_certs: path of certificates to trust, besides the system's.
         ssl_certfile: path of the client's certificate.
         ssl_keyfile: path of its key.
         ssl_check_hostname: whether the certificate must be the host's, ``True`` by default.
