@@ -62,17 +62,17 @@ class RedisStore:
                 f"{what} can't stand beside an injected client, which knows its server already"
             )
         serializer = serializer or MessagePackSerializer()
-        self.codec = FrameCodec(serializer, max_value_bytes)
+        self.codec: FrameCodec = FrameCodec(serializer, max_value_bytes)
         # A signing serializer may want integers signed too, and gives up incr for it.
-        self.plain_integers = not getattr(serializer, "sign_integers", False)
+        self.plain_integers: bool = not getattr(serializer, "sign_integers", False)
         self.reported: set[str] = set()
         options = ClientOptions(url, arguments)
-        self.where = "an injected client" if injected else options.where
-        self.secrets = options.secrets
+        self.where: str = "an injected client" if injected else options.where
+        self.secrets: list[str] = options.secrets
         for one in injected:
             password = one.connection_pool.connection_kwargs.get("password")
             self.secrets += [password] if password else []
-        self.clients = Clients(options, client, async_client)
+        self.clients: Clients = Clients(options, client, async_client)
 
 
 class RedisKeyspaceState:

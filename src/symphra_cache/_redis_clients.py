@@ -99,7 +99,7 @@ class Clients:
         client: redis.Redis | None,
         async_client: redis.asyncio.Redis | None,
     ) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._options = options
         self._given = client
         self._given_async = async_client

@@ -26,9 +26,9 @@ class Script:
     """A Lua script and the digest by which the server knows it."""
 
     def __init__(self, text: str) -> None:
-        self.text = _HEAD + text
+        self.text: str = _HEAD + text
         # The server's name for the script, no protection.
-        self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.digest: str = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
 # Replaces what has just been found unreadable (ARGV[1], empty: another type), if it is still

@@ -56,7 +56,7 @@ class RedisBackend(RedisKeyspace):
         ConfigurationError: an argument is wrong.
     """
 
-    kind = "redis"
+    kind: str = "redis"
 
     def __init__(
         self,
