@@ -78,6 +78,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def patient(url: str) -> str:
+    """Return a URL with time-outs for a machine that is busy with other things, too."""
+    return f"{url}{'&' if '?' in url else '?'}socket_timeout=30&socket_connect_timeout=30"
+
+
 class RedisServer:
     """One server, which can be stopped, killed, paused and started again on its ports.
 

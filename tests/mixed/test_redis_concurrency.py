@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from processes import descriptors
-from redis_servers import running_server
+from redis_servers import patient, running_server
 from symphra_cache import CacheClosedError, CacheManager
 from symphra_cache.backends import RedisBackend
 
@@ -159,7 +159,7 @@ async def test_a_task_cancelled_while_it_queues_leaves_the_queue() -> None:
 def test_threads_in_flight_finish_or_learn_that_the_cache_is_closed(server: RedisServer) -> None:
     before = descriptors()
     for turn in range(6):
-        cache = CacheManager(RedisBackend(server.url))
+        cache = CacheManager(RedisBackend(patient(server.url)))
         outcomes: list[BaseException] = []
         # More threads than connections: some of them queue when the cache is closed.
         count = 80 if turn % 3 == 0 else 4
@@ -197,7 +197,7 @@ def test_threads_in_flight_finish_or_learn_that_the_cache_is_closed(server: Redi
 async def test_tasks_in_flight_finish_or_learn_that_the_cache_is_closed(
     server: RedisServer, how: str, way: str
 ) -> None:
-    cache = CacheManager(RedisBackend(server.url if way == "tcp" else server.unix_url))
+    cache = CacheManager(RedisBackend(patient(server.url if way == "tcp" else server.unix_url)))
     before = descriptors()
 
     async def use(number: int) -> None:

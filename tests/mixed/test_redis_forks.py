@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from processes import descriptors, in_child, run_strictly
+from redis_servers import patient
 from symphra_cache import CacheManager
 from symphra_cache.backends import RedisBackend
 
@@ -83,7 +84,7 @@ def test_a_hundred_forks_and_no_reply_goes_to_the_wrong_process(
 def test_forks_leave_a_running_loop_and_its_connections_alone(
     server: RedisServer, way: str, make_loop: object
 ) -> None:
-    url = {"tcp": server.url, "tls": server.tls_url, "unix": server.unix_url}[way]
+    url = patient({"tcp": server.url, "tls": server.tls_url, "unix": server.unix_url}[way])
     cache = CacheManager(RedisBackend(url, ssl_ca_certs=server.ca if way == "tls" else None))
     stop, ready = threading.Event(), threading.Event()
     failures: list[BaseException] = []
@@ -144,7 +145,7 @@ def test_a_child_has_none_of_its_parents_connections(
 
 
 def test_children_and_grandchildren_of_a_closed_and_an_open_cache(server: RedisServer) -> None:
-    with CacheManager(RedisBackend(server.url)) as cache:
+    with CacheManager(RedisBackend(patient(server.url))) as cache:
         cache.set("k", 1)
 
         def grandchild() -> None:
@@ -187,7 +188,7 @@ def test_a_child_that_ends_like_any_program_is_silent(server: RedisServer) -> No
             other.close()
         loop.close()
         """,
-        server.url,
+        patient(server.url),
     )
     assert told == "child 0 parent 1 7"
 

@@ -13,6 +13,7 @@ import uvloop
 from asgiref.sync import async_to_sync
 
 from processes import descriptors, run_strictly
+from redis_servers import patient
 from symphra_cache import CacheClosedError, CacheManager, UnsupportedLoopError
 from symphra_cache.backends import RedisBackend
 
@@ -152,7 +153,7 @@ ENDINGS = {
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 @pytest.mark.parametrize("way", ["tcp", "unix"])
 def test_nothing_is_left_open_and_nothing_warns(server: RedisServer, way: str, ending: str) -> None:
-    url = server.url if way == "tcp" else server.unix_url
+    url = patient(server.url if way == "tcp" else server.unix_url)
     assert run_strictly(STRICT + ending, url) == "flat True"
     assert server.connections() == 0
 
@@ -168,7 +169,7 @@ def test_loops_that_ended_without_ceremony_are_forgotten(redis_cache: CacheManag
 def test_closing_from_another_loop_or_thread_closes_what_a_running_loop_has(
     server: RedisServer, face: str
 ) -> None:
-    cache = CacheManager(RedisBackend(server.url))
+    cache = CacheManager(RedisBackend(patient(server.url)))
     used, closed = threading.Event(), threading.Event()
     outcomes: list[object] = []
 
@@ -198,7 +199,7 @@ def test_closing_from_another_loop_or_thread_closes_what_a_running_loop_has(
 
 
 async def test_closing_twice_and_at_once_is_fine(server: RedisServer) -> None:
-    cache = CacheManager(RedisBackend(server.url))
+    cache = CacheManager(RedisBackend(patient(server.url)))
     await cache.aset("k", 1)
     await asyncio.gather(*(cache.aclose() for _ in range(5)))
     cache.close()
