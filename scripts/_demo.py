@@ -1,8 +1,9 @@
 """A tour of symphra_cache on real work; `scripts/demo` runs it.
 
 The work: count the words in the documentation of the standard library's modules. To parse a
-module takes some milliseconds, so the counts of each are cached, in memory and in a file, by
-blocking and by asyncio code. A second process then finds in the file what the first one left.
+module takes some milliseconds, so the counts of each are cached, in memory, in a file and, if
+REDIS_URL names a server, on Redis, by blocking and by asyncio code. A second process then finds in
+the file what the first one left.
 """
 
 from __future__ import annotations
@@ -20,12 +21,17 @@ import time
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from symphra_cache import CacheManager, __version__
-from symphra_cache.backends import FileBackend, MemoryBackend
+from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
-Words: TypeAlias = dict[str, int]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from symphra_cache.backends.base import Backend
+
+Words: TypeAlias = "dict[str, int]"
 
 MODULES = sorted(Path(sysconfig.get_path("stdlib")).glob("[a-t]*.py"))
 READS = 4  # the first one computes, the others are served from the cache
@@ -116,30 +122,42 @@ def show_life_of_an_entry(name: str, cache: CacheManager) -> None:
     assert (before, hit, from_asyncio, after) == (None, "hello", "hello", "gone")
 
 
-def compare(db: Path) -> list[Row]:
+def backends(db: Path) -> dict[str, Callable[[], Backend]]:
+    """Return how each backend is made; a program changes this line and nothing else."""
+    makers: dict[str, Callable[[], Backend]] = {
+        "memory": MemoryBackend,
+        "file": lambda: FileBackend(db),
+    }
+    if url := os.environ.get("REDIS_URL"):
+        makers["redis"] = lambda: RedisBackend(url)
+    return makers
+
+
+def compare(makers: dict[str, Callable[[], Backend]]) -> list[Row]:
     """Do the work with each backend by each face, on namespaces of their own."""
-    with CacheManager(MemoryBackend()) as memory, CacheManager(FileBackend(db)) as file:
-        show_life_of_an_entry("memory", memory)
-        show_life_of_an_entry("file  ", file)
-    with CacheManager(MemoryBackend()) as cache:
-        rows = [measure("memory  get/set", cache)]
-    with CacheManager(FileBackend(db), namespace="blocking") as cache:
-        rows.append(measure("file    get/set", cache))
-    return [*rows, *asyncio.run(acompare(db))]
-
-
-async def acompare(db: Path) -> list[Row]:
-    """Do the asyncio half."""
-    async with CacheManager(MemoryBackend()) as cache:
-        rows = [await ameasure("memory  aget/aset", cache)]
-    async with CacheManager(FileBackend(db), namespace="asyncio") as cache:
-        rows.append(await ameasure("file    aget/aset", cache))
+    rows = []
+    for name, make in makers.items():
+        with CacheManager(make(), namespace=f"demo-{os.getpid()}") as cache:
+            show_life_of_an_entry(f"{name:<6}", cache)
+            rows.append(measure(f"{name:<7} get/set", cache.namespace("blocking")))
     return rows
 
 
-def read_as_second_process(db: Path) -> None:
+async def acompare(makers: dict[str, Callable[[], Backend]]) -> list[Row]:
+    """Do the asyncio half."""
+    rows = []
+    for name, make in makers.items():
+        async with CacheManager(make(), namespace=f"demo-{os.getpid()}") as cache:
+            rows.append(await ameasure(f"{name:<7}aget/aset", cache.namespace("asyncio")))
+            if name == "redis":
+                await cache.aclear(nested=True)
+    return rows
+
+
+def read_as_second_process(db: Path, namespace: str) -> None:
     """Find in the file what the process before this one computed."""
-    with CacheManager(FileBackend(db), namespace="blocking") as cache:
+    with CacheManager(FileBackend(db), namespace=namespace) as manager:
+        cache = manager.namespace("blocking")
         started = time.perf_counter()
         total: Counter[str] = Counter()
         for words in read_all(cache).values():
@@ -159,9 +177,11 @@ def read_as_second_process(db: Path) -> None:
 def main() -> None:
     """Run the tour, or its last station in a process of its own."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description="Tour of symphra_cache.")
-    parser.add_argument("--reread", type=Path, metavar="FILE", help="only read what a run left")
-    if file := parser.parse_args().reread:
-        read_as_second_process(file)
+    parser.add_argument(
+        "--reread", nargs=2, metavar=("FILE", "NAMESPACE"), help="only read what a run left"
+    )
+    if left := parser.parse_args().reread:
+        read_as_second_process(Path(left[0]), left[1])
         return
     print(
         f"symphra_cache {__version__} on Python {platform.python_version()}, process {os.getpid()}"
@@ -169,10 +189,13 @@ def main() -> None:
     print(f"the work: the words in the documentation of {len(MODULES)} modules\n")
     with TemporaryDirectory(prefix="symphra-cache-demo-") as folder:
         db = Path(folder) / "demo.db"
-        rows = compare(db)
+        makers = backends(db)
+        rows = [*compare(makers), *asyncio.run(acompare(makers))]
         print(f"\n{'':<18}{'first time':>12}{'later':>12}{'faster':>10}{'hit ratio':>12}")
         print(*rows, "", sep="\n", flush=True)
-        subprocess.run([sys.executable, __file__, "--reread", db], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--reread", db, f"demo-{os.getpid()}"], check=True
+        )
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from symphra_cache.exceptions import CounterOverflowError, NotAnIntegerError
 
-__all__ = ["added", "checked_delta", "is_counter"]
+__all__ = ["HIGHEST", "LOWEST", "added", "checked_delta", "not_a_counter"]
 
-_LOWEST = -(2**63)
-_HIGHEST = 2**63 - 1
+LOWEST = -(2**63)
+HIGHEST = 2**63 - 1
 
 
 def checked_delta(delta: object) -> int:
@@ -21,16 +21,11 @@ def checked_delta(delta: object) -> int:
         raise NotAnIntegerError(
             f"delta must be an int, got {type(delta).__name__}; convert it yourself"
         )
-    if not _LOWEST <= delta <= _HIGHEST:
+    if not LOWEST <= delta <= HIGHEST:
         raise CounterOverflowError(
             f"delta must fit into signed 64 bits, got an int of {delta.bit_length()} bits"
         )
     return int(delta)
-
-
-def is_counter(value: object) -> bool:
-    """Tell whether ``incr`` may work on a value: an exact ``int``, so no ``bool``."""
-    return type(value) is int
 
 
 def added(value: object, delta: int) -> int:
@@ -43,7 +38,7 @@ def added(value: object, delta: int) -> int:
     if type(value) is not int:
         raise not_a_counter(type(value).__name__)
     total = value + delta
-    if not (_LOWEST <= value <= _HIGHEST and _LOWEST <= total <= _HIGHEST):
+    if not (LOWEST <= value <= HIGHEST and LOWEST <= total <= HIGHEST):
         raise CounterOverflowError(
             "the counter would leave the signed 64-bit range (-2**63 to 2**63 - 1); "
             "it is unchanged: set it anew to start over"

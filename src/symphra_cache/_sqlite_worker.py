@@ -5,13 +5,12 @@ Imported with the first asyncio call on a file, since it loads aiosqlite and asy
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
 from contextlib import suppress
 
 import aiosqlite
 from aiosqlite.core import _STOP_RUNNING_SENTINEL
 
-from symphra_cache.exceptions import UnsupportedLoopError
+from symphra_cache._loops import running_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,14 +41,7 @@ class Worker(aiosqlite.Connection):
 
     async def arun(self, function: Callable[[], R]) -> R:
         """Call a function on the thread, after those that were sent before."""
-        try:
-            loop = get_running_loop()
-        except RuntimeError:
-            raise UnsupportedLoopError(
-                "the asyncio methods need a running asyncio event loop (uvloop's will do); "
-                "under trio or without a loop use the blocking ones, in a worker thread"
-            ) from None
-        answer = _Answer(loop)
+        answer = _Answer(running_loop())
         self._tx.put_nowait((answer, function))  # type: ignore[arg-type]
         result: R = await answer.future
         return result

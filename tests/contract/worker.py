@@ -1,4 +1,4 @@
-"""A process of `test_processes.py`: does on one cache file what it is told, line by line."""
+"""A process of `test_processes.py`: does on one cache what it is told, line by line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 from typing import Any
 
 from symphra_cache import CacheManager
-from symphra_cache.backends import FileBackend
 
 
 async def arun(cache: CacheManager, call: str, arguments: list[list[Any]]) -> list[Any]:
@@ -24,17 +23,17 @@ def run(cache: CacheManager, call: str, arguments: list[list[Any]]) -> list[Any]
 
 
 def main(face: str) -> None:
-    """Read ``[path, call, [arguments, …]]``, write the answers; until the input ends."""
+    """Read ``[url, call, [arguments, …]]``, write the answers; until the input ends."""
     caches: dict[str, CacheManager] = {}
     with asyncio.Runner() as runner:
         for line in sys.stdin:
-            path, call, arguments = json.loads(line)
-            if path not in caches:
-                caches[path] = CacheManager(FileBackend(path, busy_timeout=30))
+            url, call, arguments = json.loads(line)
+            if url not in caches:
+                caches[url] = CacheManager.from_url(url)
             if face == "asyncio":
-                answers = runner.run(arun(caches[path], call, arguments))
+                answers = runner.run(arun(caches[url], call, arguments))
             else:
-                answers = run(caches[path], call, arguments)
+                answers = run(caches[url], call, arguments)
             print(json.dumps(answers), flush=True)
         for cache in caches.values():
             cache.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,15 +11,19 @@ from typing import NamedTuple
 
 import pytest
 
+from redis_servers import shared_server
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# The word after the language names what a block needs: ``redis`` is a server, in REDIS_URL.
+FENCE = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_RUN = {"text"}
 
 
 class Block(NamedTuple):
     where: str
     language: str
+    needs: str | None
     code: str
     shown: str | None
 
@@ -32,9 +37,9 @@ def blocks() -> list[Block]:
         for number, fence in enumerate(fences):
             line = text.count("\n", 0, fence.start()) + 1
             following = fences[number + 1 : number + 2]
-            shown = following[0][2] if following and following[0][1] == "text" else None
+            shown = following[0][3] if following and following[0][1] == "text" else None
             where = f"{page.relative_to(ROOT)}:{line}"
-            found.append(Block(where, fence[1], fence[2], shown))
+            found.append(Block(where, fence[1], fence[2], fence[3], shown))
     return [block for block in found if block.language not in NOT_RUN]
 
 
@@ -44,9 +49,14 @@ def test_there_are_blocks_and_no_language_that_nobody_runs() -> None:
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.where)
 def test_a_block_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
+    environment = dict(os.environ)
+    if block.needs is not None:
+        assert block.needs == "redis"
+        environment["REDIS_URL"] = shared_server().fresh().url
     told = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", block.code],
         cwd=tmp_path,
+        env=environment,
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -1,4 +1,4 @@
-"""One manager on each backend that lives in the process or in a file."""
+"""One manager on each backend, Redis on a real server."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from redis_servers import RedisServer, patient, shared_server
 from symphra_cache import CacheManager
-from symphra_cache.backends import FileBackend, MemoryBackend
+from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from symphra_cache.backends.base import Backend
 
-@pytest.fixture(params=["memory", "file"])
+
+@pytest.fixture
+def server() -> RedisServer:
+    return shared_server().fresh()
+
+
+@pytest.fixture
+def redis_cache(server: RedisServer) -> Iterator[CacheManager]:
+    with CacheManager(RedisBackend(patient(server.url))) as manager:
+        yield manager
+
+
+@pytest.fixture(params=["memory", "file", "redis"])
 def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheManager]:
+    backend: Backend
     if request.param == "memory":
-        backend: MemoryBackend | FileBackend = MemoryBackend()
-    else:
+        backend = MemoryBackend()
+    elif request.param == "file":
         backend = FileBackend(tmp_path / "cache.db")
+    else:
+        backend = RedisBackend(patient(shared_server().fresh().url))
     with CacheManager(backend) as manager:
         yield manager

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,17 +10,12 @@ import pytest
 import trio
 import uvloop
 
+from processes import descriptors
 from symphra_cache import CacheManager, UnsupportedLoopError
 from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-needs_proc = "/proc/self/fd"
-
-
-def descriptors() -> int:
-    return len(os.listdir("/dev/fd" if sys.platform == "darwin" else needs_proc))
 
 
 def test_fifty_loops_one_after_another(cache: CacheManager) -> None:

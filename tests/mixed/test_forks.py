@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 import threading
-import traceback
 from typing import TYPE_CHECKING
 
 import pytest
 
-from symphra_cache import CacheManager
-from symphra_cache.backends import FileBackend, MemoryBackend
+from processes import in_child, run_strictly
+from redis_servers import patient, shared_server
+from symphra_cache import CacheManager, backends
+from symphra_cache.backends import MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = [
@@ -27,24 +25,17 @@ pytestmark = [
 FORKS = 50
 
 
-def in_child(work: Callable[[], None]) -> None:
-    """Run ``work`` in a forked child and fail with its traceback if it fails."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            os.write(writer, traceback.format_exc().encode()[-4000:])
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader) as told:
-        message = told.read()
-    _, status = os.waitpid(child, 0)
-    assert status == 0, message
+@pytest.fixture(params=["FileBackend", "RedisBackend"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """A backend that processes share: its class, and what tells it where."""
+    if request.param == "FileBackend":
+        return request.param, str(tmp_path / "cache.db")
+    return request.param, patient(shared_server().fresh().url)
+
+
+def cache_at(place: tuple[str, str]) -> CacheManager:
+    kind, where = place
+    return CacheManager(getattr(backends, kind)(where))
 
 
 def busy(cache: CacheManager, stop: threading.Event) -> list[threading.Thread]:
@@ -72,7 +63,7 @@ def busy(cache: CacheManager, stop: threading.Event) -> list[threading.Thread]:
 
 def test_fifty_forks_while_other_threads_write(cache: CacheManager) -> None:
     cache.set("before", "fork")
-    shared = isinstance(cache.backend, FileBackend)
+    shared = not isinstance(cache.backend, MemoryBackend)
     stop = threading.Event()
     threads = busy(cache, stop)
     try:
@@ -101,9 +92,8 @@ def test_fifty_forks_while_other_threads_write(cache: CacheManager) -> None:
             thread.join()
 
 
-def test_a_child_outlives_its_parents_close_and_loses_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "cache.db"
-    cache = CacheManager(FileBackend(path))
+def test_a_child_outlives_its_parents_close_and_loses_nothing(place: tuple[str, str]) -> None:
+    cache = cache_at(place)
     cache.set("parent", 1)
     asyncio.run(cache.aset("parent-loop", 1))
     go_reader, go_writer = os.pipe()
@@ -120,20 +110,20 @@ def test_a_child_outlives_its_parents_close_and_loses_nothing(tmp_path: Path) ->
     os.close(go_writer)
     os.close(go_reader)
     os.waitpid(child, 0)
-    script = (
-        "import sys; from symphra_cache import CacheManager\n"
-        "from symphra_cache.backends import FileBackend\n"
-        "with CacheManager(FileBackend(sys.argv[1])) as cache:\n"
-        "    print(cache.get_many(['parent', 'parent-loop', 'child', 'child-loop']))\n"
+    script = """
+        import sys
+        from symphra_cache import CacheManager, backends
+
+        with CacheManager(getattr(backends, sys.argv[1])(sys.argv[2])) as cache:
+            print(cache.get_many(["parent", "parent-loop", "child", "child-loop"]))
+        """
+    assert run_strictly(script, *place) == str(
+        {"parent": 1, "parent-loop": 1, "child": 2, "child-loop": 2}
     )
-    told = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
-    assert told.stdout.strip() == str({"parent": 1, "parent-loop": 1, "child": 2, "child-loop": 2})
 
 
-def test_a_fork_inside_a_running_loop(tmp_path: Path) -> None:
-    with CacheManager(FileBackend(tmp_path / "cache.db")) as cache:
+def test_a_fork_inside_a_running_loop(place: tuple[str, str]) -> None:
+    with cache_at(place) as cache:
 
         async def work() -> None:
             await cache.aset("k", 1)

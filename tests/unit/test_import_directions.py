@@ -39,11 +39,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite_connections",
         "_sqlite_files",
         "_sqlite_worker",
+        "_redis_clients",
+        "_redis_options",
+        "_redis_pools",
+        "_redis_scripts",
         "_eviction",
         "_eviction.*",
     ),
+    # How text becomes options; also read by backends that take a URL themselves.
+    ("_config_schema", "_config_types", "_config_urls"),
     ("_frame", "_isolation", "_expiry", "_integers", "_keys", "_patterns", "_ttl", "_usage"),
-    ("_clock", "_forks", "_log", "_metrics"),
+    ("_clock", "_forks", "_log", "_loops", "_metrics"),
     ("serializers", "serializers.*"),
     ("exceptions", "types"),
 )

@@ -40,6 +40,9 @@ _BUILT_IN: dict[str, tuple[str, str, str | None]] = {
     "file": ("symphra_cache.backends.file", "FileBackend", "db_path"),
     "memory": ("symphra_cache.backends.memory", "MemoryBackend", None),
     "null": ("symphra_cache.backends.null", "NullBackend", None),
+    "redis": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "rediss": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "unix": ("symphra_cache.backends.redis", "RedisBackend", None),
 }
 
 _registered: dict[str, Factory] = {}

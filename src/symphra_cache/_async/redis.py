@@ -1,0 +1,269 @@
+# Source of the blocking twin: edit here, then run scripts/run_unasync.py.
+"""One face of the Redis backend: each operation is one round trip where it can be."""
+
+from __future__ import annotations
+
+from symphra_cache import _redis_scripts as scripts
+from symphra_cache._integers import checked_delta
+from symphra_cache._keys import checked_keys, checked_mapping
+from symphra_cache._patterns import compile_pattern
+from symphra_cache._redis import BATCH, HEAD, RedisKeyspaceState
+from symphra_cache._redis_clients import client_errors, is_refusal
+from symphra_cache._ttl import milliseconds
+from symphra_cache.exceptions import BackendUnavailableError, NotAnIntegerError
+from symphra_cache.types import MISSING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from symphra_cache._redis_scripts import Script
+    from symphra_cache.types import TTL
+
+__all__ = ["AsyncRedisOps"]
+
+
+class AsyncRedisOps(RedisKeyspaceState):
+    """Operations on one namespace on a server; see `symphra_cache.backends.base.Keyspace`."""
+
+    async def _acall(self, *command: Any) -> Any:
+        """Send one command; another type under the name answers like nothing at all."""
+        client: Any = await self._clients.aclient()
+        try:
+            return await client.execute_command(*command)
+        except client_errors() as error:
+            if is_refusal(error, "WRONGTYPE"):
+                return None
+            raise self._unavailable(error) from error
+
+    async def _arun(self, script: Script, names: list[bytes], *arguments: Any) -> Any:
+        """Run a script, sending its text if the server does not know it yet."""
+        client: Any = await self._clients.aclient()
+        rest = (len(names), *names, *arguments)
+        try:
+            try:
+                return await client.execute_command("EVALSHA", script.digest, *rest)
+            except client_errors() as error:
+                if not is_refusal(error, "NOSCRIPT"):
+                    raise
+                return await client.execute_command("EVAL", script.text, *rest)
+        except client_errors() as error:
+            raise self._unavailable(error) from error
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value, or ``default`` on a miss."""
+        name = self._name(key)
+        return self._opened(name, await self._acall("GET", name), default)
+
+    async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
+        """Store the value and return ``True``."""
+        name, lifetime, text = self._prepared(key, value, ttl)
+        if lifetime == 0:
+            await self._acall("UNLINK", name)
+            return True
+        expiry = () if lifetime is None else ("PX", lifetime)
+        await self._acall("SET", name, text, *expiry)
+        self._counters.sets += 1
+        return True
+
+    async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
+        """Store the value if nothing lives under the key; tell whether nothing did."""
+        name, lifetime, text = self._prepared(key, value, ttl)
+        if lifetime == 0:
+            return not self._live(await self._afetch_head(name))
+        expiry = () if lifetime is None else ("PX", lifetime)
+        while not await self._acall("SET", name, text, "NX", *expiry):
+            head = await self._afetch_head(name)
+            if self._live(head):
+                return False
+            # Unreadable: replaced, unless somebody was faster.
+            arguments = (head or b"", text, "" if lifetime is None else lifetime)
+            if await self._arun(scripts.ADD_OVER, [name], *arguments):
+                break
+        self._counters.sets += 1
+        return True
+
+    async def _afetch_head(self, name: bytes) -> bytes | None:
+        head: bytes | None = await self._acall("GETRANGE", name, 0, HEAD)
+        return head
+
+    async def apop(self, key: str, default: Any = None) -> Any:
+        """Remove the entry and return its value, or ``default`` if there is none."""
+        name = self._name(key)
+        reply = await self._acall("GETDEL", name)
+        self._removed(reply)
+        return self._opened(name, reply, default)
+
+    async def adelete(self, key: str) -> bool:
+        """Remove the entry; tell whether there was one."""
+        return self._removed((await self._arun(scripts.REMOVE, [self._name(key)]))[0])
+
+    async def aexists(self, key: str) -> bool:
+        """Tell whether something lives under the key."""
+        return self._live(await self._afetch_head(self._name(key)))
+
+    async def atouch(self, key: str, ttl: TTL = None) -> bool:
+        """Give the entry a new ttl; tell whether there was one."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        if lifetime == 0:
+            return self._live((await self._arun(scripts.REMOVE, [name]))[0])
+        expiry = "" if lifetime is None else lifetime
+        return self._live(await self._arun(scripts.TOUCH, [name], expiry))
+
+    async def attl(self, key: str) -> float | None:
+        """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
+        head, left = await self._arun(scripts.TIME_LEFT, [self._name(key)])
+        if not self._live(head):
+            return 0.0
+        return None if left < 0 else max(left, 1) / 1000  # 0.0 would say that it is gone
+
+    async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
+        """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        delta = checked_delta(delta)
+        if not self._store.plain_integers:
+            raise NotAnIntegerError(
+                "incr needs plain integers, and PickleSerializer(sign_integers=True) signs "
+                "them; leave sign_integers out to count"
+            )
+        expiry = "" if lifetime is None else lifetime
+        reply = await self._arun(scripts.INCREMENT, [name], delta, expiry)
+        if reply is None:
+            raise self._not_incremented(name, await self._acall("GET", name), delta)
+        self._counters.sets += reply[1]
+        return int(reply[0])
+
+    async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the hits in the order asked."""
+        names = {key: self._name(key) for key in checked_keys(keys)}
+        self._require_open()
+        try:
+            replies = await self._acall("MGET", *names.values()) if names else []
+        except BackendUnavailableError as error:
+            error.failed = list(names)
+            raise
+        values = {
+            key: self._opened(name, reply, MISSING)
+            for (key, name), reply in zip(names.items(), replies, strict=True)
+        }
+        return {key: value for key, value in values.items() if value is not MISSING}
+
+    async def aset_many(
+        self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
+    ) -> list[str]:
+        """Store all values, having checked all before the first; return the keys that failed."""
+        checked = checked_mapping(mapping)
+        entries = self._prepared_many(checked, ttl, jitter)
+        self._require_open()
+        if milliseconds(ttl) == 0:
+            names = [name for name, _, _ in entries]
+            await self._aremove(names, list(checked), counted=False)
+            return []
+        commands: list[tuple[Any, ...]] = []
+        for name, lifetime, text in entries:
+            expiry = () if lifetime is None else ("PX", lifetime)
+            commands.append(("SET", name, text, *expiry))
+        await self._asend(commands, list(checked))
+        self._counters.sets += len(entries)
+        return []
+
+    async def _asend(self, commands: list[tuple[Any, ...]], keys: list[str]) -> None:
+        """Send many commands at once, one for each key; tell which failed."""
+        client = await self._clients.aclient()
+        pipeline: Any = client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        try:
+            replies = await pipeline.execute(raise_on_error=False)
+        except client_errors() as error:
+            raise self._unavailable_for(keys, error) from error
+        failed = {
+            key: reply
+            for key, reply in zip(keys, replies, strict=True)
+            if isinstance(reply, Exception)
+        }
+        if failed:
+            cause = next(iter(failed.values()))
+            raise self._unavailable_for(list(failed), cause) from cause
+
+    async def adelete_many(self, keys: Iterable[str]) -> int:
+        """Remove the entries; return how many there were."""
+        wanted = list(checked_keys(keys))
+        names = [self._name(key) for key in wanted]
+        self._require_open()
+        return await self._aremove(names, wanted)
+
+    async def _aremove(
+        self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
+    ) -> int:
+        """Remove names in batches; an outage tells which of the keys, if given, remain."""
+        removed = 0
+        for start in range(0, len(names), BATCH):
+            try:
+                heads = await self._arun(scripts.REMOVE, names[start : start + BATCH])
+            except BackendUnavailableError as error:
+                error.failed = list(keys[start:])
+                raise
+            removed += sum([self._live(head) for head in heads])
+        if counted:
+            self._counters.deletes += removed
+        return removed
+
+    async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
+        """Yield the matching keys that live. Remembers them, since the server repeats names."""
+        matches = compile_pattern(pattern)
+        async for names in self._apages(nested=False):
+            for key in self._keys_of(names, await self._arun(scripts.HEADS, names)):
+                if matches is None or matches(key):
+                    yield key
+
+    async def _apages(self, *, nested: bool) -> AsyncIterator[list[bytes]]:
+        """Yield the names of this namespace, each once, a round trip each page."""
+        self._require_open()
+        seen: set[bytes] = set()
+        for wanted in self._patterns(nested):
+            cursor = b"0"
+            while True:
+                cursor, found = await self._acall("SCAN", cursor, "MATCH", wanted, "COUNT", BATCH)
+                names = [name for name in dict.fromkeys(found) if name not in seen]
+                seen.update(names)
+                if names:
+                    yield names
+                if int(cursor) == 0:
+                    break
+
+    async def adelete_matching(self, pattern: str) -> int:
+        """Remove the entries whose keys match; return how many there were."""
+        matches = compile_pattern(pattern)
+        removed = 0
+        async for names in self._apages(nested=False):
+            keys = self._keys_of(names, await self._arun(scripts.HEADS, names))
+            chosen = [self._name(key) for key in keys if matches is None or matches(key)]
+            removed += await self._aremove(chosen)
+        return removed
+
+    async def acount(self) -> int:
+        """Return how many entries live in this namespace."""
+        counted = 0
+        async for names in self._apages(nested=False):
+            counted += len(self._keys_of(names, await self._arun(scripts.HEADS, names)))
+        return counted
+
+    async def aclear(self, *, nested: bool = False) -> int:
+        """Remove all entries of this namespace; return how many there were."""
+        removed = 0
+        async for names in self._apages(nested=nested):
+            removed += await self._aremove(names)
+        return removed
+
+    async def aping(self) -> str:
+        """Return one line on the state of the backend."""
+        await self._acall("PING")
+        return f"Redis at {self._store.where}"
+
+    async def aclose(self) -> None:
+        """Close the clients that are ours; later use raises `CacheClosedError`."""
+        await self._clients.aclose()

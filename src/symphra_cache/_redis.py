@@ -1,0 +1,215 @@
+"""State of the Redis backend: how names and values stand on the server, one namespace's view.
+
+No I/O here. The faces of the backend are in ``_async/redis.py`` and its generated twin.
+"""
+
+from __future__ import annotations
+
+import re
+
+from symphra_cache._frame import HEADER_SIZE, CorruptFrameError, FrameCodec
+from symphra_cache._integers import HIGHEST, LOWEST, added, not_a_counter
+from symphra_cache._keys import encoded_key
+from symphra_cache._log import log_unreadable
+from symphra_cache._metrics import Counters
+from symphra_cache._redis_clients import Clients
+from symphra_cache._redis_options import ClientOptions, checked_client
+from symphra_cache._ttl import milliseconds, spread
+from symphra_cache._usage import Usage, closed_error
+from symphra_cache.exceptions import BackendUnavailableError, CacheError, ConfigurationError
+from symphra_cache.serializers import MessagePackSerializer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    import redis
+    import redis.asyncio
+
+    from symphra_cache.serializers import Serializer
+    from symphra_cache.types import TTL
+
+__all__ = ["BATCH", "RedisKeyspaceState", "RedisStore"]
+
+BATCH = 500
+"""Names that one round trip of ``scan``, ``count``, ``clear`` and bulk deletes takes."""
+
+_UNREADABLE = object()
+# The only way in which a Redis server writes an integer itself.
+_CANONICAL = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
+
+
+class RedisStore:
+    """One Redis server: its clients, and how values are written on it."""
+
+    def __init__(
+        self,
+        url: str | None,
+        arguments: Mapping[str, Any],
+        client: redis.Redis | None,
+        async_client: redis.asyncio.Redis | None,
+        serializer: Serializer | None,
+        max_value_bytes: int,
+    ) -> None:
+        checked_client(client, "client")
+        checked_client(async_client, "async_client")
+        given = [name for name, value in arguments.items() if value is not None]
+        injected = [one for one in (client, async_client) if one is not None]
+        if injected and (url is not None or given):
+            what = "url" if url is not None else given[0]
+            raise ConfigurationError(
+                f"{what} can't stand beside an injected client, which knows its server already"
+            )
+        serializer = serializer or MessagePackSerializer()
+        self.codec: FrameCodec = FrameCodec(serializer, max_value_bytes)
+        # A signing serializer may want integers signed too, and gives up incr for it.
+        self.plain_integers: bool = not getattr(serializer, "sign_integers", False)
+        self.reported: set[str] = set()
+        options = ClientOptions(url, arguments)
+        self.where: str = "an injected client" if injected else options.where
+        self.secrets: list[str] = options.secrets
+        for one in injected:
+            password = one.connection_pool.connection_kwargs.get("password")
+            self.secrets += [password] if password else []
+        self.clients: Clients = Clients(options, client, async_client)
+
+
+class RedisKeyspaceState:
+    """One namespace of a server: names its keys, reads and writes their values, counts."""
+
+    def __init__(self, store: RedisStore, path: str, counters: Counters | None = None) -> None:
+        self._store = store
+        self._clients = store.clients
+        self._path = path
+        self._prefix = f"{path}:".encode()
+        self._counters = Counters() if counters is None else counters
+
+    def _name(self, key: str) -> bytes:
+        return self._prefix + encoded_key(key)
+
+    def _require_open(self) -> None:
+        if self._clients.closed:
+            raise closed_error()
+
+    def _written(self, name: bytes, value: object) -> bytes:
+        """Return how a value stands on the server: an integer as text, else a frame."""
+        if type(value) is int and self._store.plain_integers and LOWEST <= value <= HIGHEST:
+            return b"%d" % value
+        return self._store.codec.encode(name, value)
+
+    def _prepared(self, key: str, value: object, ttl: TTL) -> tuple[bytes, int | None, bytes]:
+        """Check the arguments of a write; a lifetime of 0 means that it is expired already."""
+        name = self._name(key)
+        lifetime = milliseconds(ttl)
+        return name, lifetime, self._written(name, value)
+
+    def _prepared_many(
+        self, mapping: Mapping[str, object], ttl: TTL, jitter: float
+    ) -> list[tuple[bytes, int | None, bytes]]:
+        return [self._prepared(key, value, spread(ttl, jitter)) for key, value in mapping.items()]
+
+    def _is_integer(self, text: bytes) -> bool:
+        return (
+            self._store.plain_integers
+            and _CANONICAL.match(text) is not None
+            and LOWEST <= int(text) <= HIGHEST
+        )
+
+    def _live(self, head: bytes | None) -> bool:
+        """Tell by the head of what stands on the server whether it is a value of ours."""
+        if not head:
+            return False
+        return self._is_integer(head) or self._store.codec.readable(head)
+
+    def _decoded(self, name: bytes, reply: bytes) -> object:
+        if self._is_integer(reply):
+            return int(reply)
+        try:
+            return self._store.codec.decode(name, reply)
+        except CorruptFrameError:
+            log_unreadable(self._store.reported, self._path, "redis")
+            return _UNREADABLE
+
+    def _opened(self, name: bytes, reply: bytes | None, default: Any) -> Any:
+        """Answer a read from what the server sent, and count it."""
+        if reply is not None:
+            value = self._decoded(name, reply)
+            if value is not _UNREADABLE:
+                self._counters.hits += 1
+                return value
+            self._counters.corrupt += 1
+        self._counters.misses += 1
+        return default
+
+    def _removed(self, head: bytes | None) -> bool:
+        """Count the entry that a delete took away; tell whether it lived."""
+        if not self._live(head):
+            return False
+        self._counters.deletes += 1
+        return True
+
+    def _not_incremented(self, name: bytes, reply: bytes | None, delta: int) -> CacheError:
+        """Return why the server refused to add to what stands there."""
+        if reply is None:
+            return not_a_counter("a value of another type")
+        value = self._decoded(name, reply)
+        if value is _UNREADABLE:
+            return not_a_counter("unreadable bytes")
+        try:
+            added(value, delta)
+        except CacheError as error:
+            return error
+        return not_a_counter("a signed integer")
+
+    def _keys_of(self, names: Iterable[bytes], heads: Iterable[bytes | None]) -> list[str]:
+        """Return the keys of the names whose entries live; damaged names are left out."""
+        keys = []
+        for name, head in zip(names, heads, strict=True):
+            if self._live(head):
+                try:
+                    keys.append(name[len(self._prefix) :].decode())
+                except UnicodeDecodeError:
+                    continue
+        return keys
+
+    def _patterns(self, nested: bool) -> list[bytes]:
+        """Return the server's patterns for this namespace's names; a path has no wildcard."""
+        patterns = [self._prefix + b"*"]
+        if nested and self._path:
+            patterns.append(self._path.encode() + b"/*")
+        return patterns
+
+    def _unavailable(self, error: Exception) -> CacheError:
+        """Return our error for one of the client's, and count it."""
+        if self._clients.closed:
+            return closed_error()
+        self._counters.errors += 1
+        _conceal(error, self._store.secrets)
+        # Some replies quote the command: only the first words say what happened.
+        reason = " ".join(str(error).split()[:12]) or type(error).__name__
+        return BackendUnavailableError(f"Redis at {self._store.where} can't be used: {reason}")
+
+    def _unavailable_for(self, keys: list[str], error: Exception) -> CacheError:
+        """Return our error for a bulk call, with the keys that could not be done."""
+        found = self._unavailable(error)
+        if isinstance(found, BackendUnavailableError):
+            found.failed = keys
+        return found
+
+    def usage(self) -> Usage:
+        """Return that nothing is known without asking the server."""
+        return Usage()
+
+
+def _conceal(error: BaseException | None, secrets: list[str]) -> None:
+    """Take secrets out of an error and its causes: a server may quote the command it refuses."""
+    while error is not None:
+        for secret in secrets:
+            if any(secret in str(argument) for argument in error.args):
+                error.args = tuple(str(argument).replace(secret, "***") for argument in error.args)
+        error = error.__cause__ or error.__context__
+
+
+HEAD = HEADER_SIZE - 1
+"""Last byte of the head of a value, counted from 0, as GETRANGE counts."""

@@ -1,0 +1,278 @@
+"""How clients of a Redis server are made: from a URL, from arguments, or both."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from symphra_cache._config_schema import shown, unknown
+from symphra_cache._config_types import read_annotation
+from symphra_cache._config_urls import read_url
+from symphra_cache.exceptions import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    import redis
+    import redis.asyncio
+
+    from symphra_cache._config_urls import Address
+    from symphra_cache._redis_pools import LoopPool
+
+__all__ = ["ClientOptions", "checked_client"]
+
+# Seconds. redis-py's own are 5, which is long for a cache.
+_TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+# Threads and tasks beyond these queue for a connection; they get no error.
+_CONNECTIONS = 64
+_LOOP_CONNECTIONS = 16
+
+_OPTIONS = {
+    name: read_annotation(kind)
+    for kind, names in {
+        "str": "host username password unix_socket_path ssl_ca_certs ssl_certfile ssl_keyfile "
+        "client_name",
+        "int": "port db",
+        "bool": "ssl ssl_check_hostname",
+        "float": "socket_timeout socket_connect_timeout",
+    }.items()
+    for name in names.split()
+}
+_RANGES = {"port": (1, 65_535), "db": (0, 1_000_000)}
+_SCHEMES = ("redis://", "rediss://", "unix://")
+_SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
+
+
+class ClientOptions:
+    """Everything that redis-py needs to know, for either face. Connects to nothing."""
+
+    def __init__(self, url: str | None, arguments: Mapping[str, Any]) -> None:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        for name, value in given.items():
+            _check_type(name, value)
+        from_url = {} if url is None else _read(url)
+        _refuse_contradictions("and beside it", from_url, given)
+        self._options: dict[str, Any] = {**_TIMEOUTS, **given, **from_url}
+        _check_values(self._options)
+        _check_transport(self._options)
+        # The context for TLS of all loops, once there is one.
+        self._tls: list[Any] = []
+
+    @property
+    def where(self) -> str:
+        """Where the server is, without any secret."""
+        options = self._options
+        if path := options.get("unix_socket_path"):
+            return f"unix:{path}"
+        host, port = options.get("host", "localhost"), options.get("port", 6379)
+        host = f"[{host}]" if ":" in host else host
+        return f"{host}:{port}/{options.get('db', 0)}"
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown to anybody."""
+        return [self._options["password"]] if self._options.get("password") else []
+
+    def blocking_client(self) -> redis.Redis:
+        """Make the client of the blocking face."""
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        from symphra_cache._redis_pools import ThreadPool
+
+        options = self._pool_options(redis.connection)
+        pool = ThreadPool(max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options)
+        return redis.Redis.from_pool(pool)  # the client owns it and closes it
+
+    def asyncio_client(self) -> tuple[redis.asyncio.Redis, LoopPool]:
+        """Make a client for the running loop."""
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        from symphra_cache._redis_pools import LoopPool
+
+        options = self._pool_options(redis.asyncio.connection)
+        pool = LoopPool(
+            self._tls,
+            max_connections=_LOOP_CONNECTIONS,
+            retry=Retry(NoBackoff(), 0),
+            **options,
+        )
+        return redis.asyncio.Redis.from_pool(pool), pool
+
+    def _pool_options(self, connection: Any) -> dict[str, Any]:
+        """Return the options of a pool, with the connection class of the face's module.
+
+        The pools add retries: none, for what may have been applied is never sent twice.
+        """
+        from redis.maint_notifications import MaintNotificationsConfig
+
+        options = dict(self._options)
+        kind = connection.Connection
+        if path := options.pop("unix_socket_path", None):
+            options["path"] = path
+            kind = connection.UnixDomainSocketConnection
+        elif options.pop("ssl", False):
+            kind = connection.SSLConnection
+        # redis-py's notices of maintenance are off, for with them its pools no longer test a
+        # connection before they lend it.
+        notices = MaintNotificationsConfig(enabled=False)
+        return {**options, "connection_class": kind, "maint_notifications_config": notices}
+
+
+def _check_type(name: str, value: object) -> None:
+    try:
+        _OPTIONS[name].accepted(value)
+    except ValueError:
+        wanted = _OPTIONS[name].described(as_text=False)
+        raise ConfigurationError(f"{name} must be {wanted}, got {type(value).__name__}") from None
+
+
+def _read(url: object) -> dict[str, Any]:
+    """Return the options that a URL holds."""
+    if not isinstance(url, str) or not url.lower().startswith(_SCHEMES):
+        got = "another scheme" if isinstance(url, str) else type(url).__name__
+        raise ConfigurationError(f"url must begin with {', '.join(_SCHEMES)}, got {got}")
+    address = read_url("", url)
+    user, _, server = address.host.rpartition("@")
+    username, _, password = user.partition(":")
+    try:
+        options: dict[str, Any] = {
+            "username": unquote(username, errors="strict"),
+            "password": unquote(password, errors="strict"),
+        }
+    except UnicodeDecodeError:
+        raise _unreadable() from None
+    options |= _address_of(address, server)
+    options = {name: value for name, value in options.items() if value not in ("", None)}
+    query = _query_of(address)
+    _refuse_contradictions("twice", options, query)
+    return options | query
+
+
+def _address_of(address: Address, server: str) -> dict[str, Any]:
+    if address.scheme == "unix":
+        if server or len(address.path) < 2:
+            raise ConfigurationError(
+                "url of a unix socket must hold its absolute path, after three slashes: "
+                "unix:///run/redis.sock"
+            )
+        return {"unix_socket_path": address.path}
+    found = _SERVER.fullmatch(server)
+    db = address.path.removeprefix("/")
+    if found is None or not re.fullmatch("[0-9]{0,7}", db):
+        raise _unreadable()
+    return {
+        "host": unquote(found["host"].strip("[]")),
+        "port": found["port"] and int(found["port"]),
+        "db": int(db) if db else None,
+        "ssl": True if address.scheme == "rediss" else None,
+    }
+
+
+def _query_of(address: Address) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for name, text in address.query:
+        if name not in _OPTIONS:
+            vague = "a name in the query" if address.query_may_hold_secret else None
+            raise unknown(
+                f"url: {name[:64]!r}", name, {known: known for known in _OPTIONS}, vague=vague
+            )
+        if name in options:
+            raise ConfigurationError(f"url: {name} stands there twice; leave one of the two out")
+        try:
+            options[name] = _OPTIONS[name].converted(text)
+        except ValueError:
+            wanted = _OPTIONS[name].described(as_text=True)
+            raise ConfigurationError(
+                f"url: {name} must be {wanted}, got {shown(name, text)}"
+            ) from None
+    return options
+
+
+def _unreadable() -> ConfigurationError:
+    return ConfigurationError(
+        "url can't be read (a port or a database that is no number, say); it is "
+        "redis://[user:password@]host[:port][/db], with special characters percent-encoded"
+    )
+
+
+def _refuse_contradictions(where: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    for name in sorted(one.keys() & other.keys()):
+        if one[name] != other[name]:
+            raise ConfigurationError(
+                f"{name} stands in the URL {where}, with different values; leave one of the two out"
+            )
+
+
+def _check_values(options: dict[str, Any]) -> None:
+    for name in ("socket_timeout", "socket_connect_timeout"):
+        if not 0 < options[name] < 86_400:
+            raise ConfigurationError(
+                f"{name} must be seconds, more than 0 and less than a day, got {options[name]}"
+            )
+    for name, (lowest, highest) in _RANGES.items():
+        if name in options and not lowest <= options[name] <= highest:
+            raise ConfigurationError(
+                f"{name} must be from {lowest} to {highest}, got {options[name]}"
+            )
+    for name, value in options.items():
+        if value == "" and name not in ("username", "password"):
+            raise ConfigurationError(f"{name} must not be empty; leave it out instead")
+        if isinstance(value, str) and not _is_text(value) and name != "unix_socket_path":
+            raise ConfigurationError(f"{name} must be text that has a UTF-8 form")
+    if not re.fullmatch("[!-~]+", options.get("client_name", "x")):
+        raise ConfigurationError("client_name must be of printable ASCII without spaces")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_transport(options: dict[str, Any]) -> None:
+    """Refuse options that the way to the server has no use for."""
+    tls = [name for name in options if name.startswith("ssl_")]
+    if "unix_socket_path" in options:
+        idle = [name for name in options if name in ("host", "port")] + tls
+        if idle or options.get("ssl"):
+            raise ConfigurationError(
+                f"{(idle or ['ssl'])[0]} can't stand beside a unix socket, which knows no such "
+                "thing; leave one of the two out"
+            )
+        options.pop("ssl", None)
+    elif tls and not options.get("ssl"):
+        raise ConfigurationError(f"{tls[0]} needs TLS: say ssl=True, or rediss:// in the URL")
+    if "ssl_keyfile" in options and "ssl_certfile" not in options:
+        raise ConfigurationError("ssl_keyfile needs ssl_certfile, the certificate of the key")
+
+
+def checked_client(client: object, name: str) -> None:
+    """Refuse an injected client that would change what we read or is of the wrong face.
+
+    Raises:
+        ConfigurationError: it decodes replies, or is no client.
+    """
+    if client is None:
+        return
+    pool = getattr(client, "connection_pool", None)
+    if not callable(getattr(client, "execute_command", None)) or pool is None:
+        raise ConfigurationError(f"{name} must be a redis-py client, got {type(client).__name__}")
+    from inspect import iscoroutinefunction
+
+    is_async = iscoroutinefunction(client.execute_command)  # type: ignore[attr-defined]
+    if is_async != (name == "async_client"):
+        wanted = "redis.asyncio.Redis" if name == "async_client" else "redis.Redis"
+        raise ConfigurationError(f"{name} must be a {wanted}, got the other face's client")
+    if pool.connection_kwargs.get("decode_responses"):
+        raise ConfigurationError(
+            f"{name} must return bytes, got one with decode_responses=True; "
+            "make it with decode_responses=False"
+        )

@@ -1,0 +1,108 @@
+"""`RedisBackend`: on a Redis server, shared by the processes of all hosts that reach it."""
+
+from __future__ import annotations
+
+from symphra_cache._async.redis import AsyncRedisOps
+from symphra_cache._frame import MAX_VALUE_BYTES
+from symphra_cache._redis import RedisStore
+from symphra_cache._sync.redis import SyncRedisOps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import redis
+    import redis.asyncio
+
+    from symphra_cache._metrics import Counters
+    from symphra_cache.serializers import Serializer
+
+__all__ = ["RedisBackend"]
+
+
+class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
+    """One namespace on a Redis server, both faces."""
+
+
+class RedisBackend(RedisKeyspace):
+    """A cache on a Redis (or Valkey) server from version 6.2 on.
+
+    Safe to use from any thread, any event loop, any process and after ``os.fork``. Connects
+    with the first operation, not here: one client for the process, one for each event loop.
+    The names of the arguments are redis-py's; what is not given is as there, unless said.
+
+    Args:
+        url: ``redis://[user:password@]host[:port][/db]``, ``rediss://…`` with TLS, or
+            ``unix://[user:password@]/path/to/socket?db=0``. Arguments complete it.
+        host: name or address of the server, ``"localhost"`` by default.
+        port: its port, 6379 by default.
+        db: number of the database, 0 by default.
+        username: user of an access control list.
+        password: its password.
+        unix_socket_path: path of the server's socket, instead of host and port.
+        ssl: whether to use TLS; the server's certificate is verified.
+        ssl_ca_certs: path of certificates to trust, besides the system's.
+        ssl_certfile: path of the client's certificate.
+        ssl_keyfile: path of its key.
+        ssl_check_hostname: whether the certificate must be the host's, ``True`` by default.
+        client_name: what ``CLIENT LIST`` calls our connections.
+        socket_timeout: seconds that one answer may take.
+        socket_connect_timeout: seconds that connecting may take.
+        client: a ``redis.Redis`` of the program's own for the blocking face, instead of all
+            the above; not closed by us.
+        async_client: a ``redis.asyncio.Redis`` likewise, for the one loop that it belongs to.
+        serializer: how values are written; ``MessagePackSerializer()`` by default.
+        max_value_bytes: a value larger than this, serialized, is refused.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+    """
+
+    kind: str = "redis"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        db: int | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        unix_socket_path: str | None = None,
+        ssl: bool | None = None,
+        ssl_ca_certs: str | None = None,
+        ssl_certfile: str | None = None,
+        ssl_keyfile: str | None = None,
+        ssl_check_hostname: bool | None = None,
+        client_name: str | None = None,
+        socket_timeout: float | None = None,
+        socket_connect_timeout: float | None = None,
+        client: redis.Redis | None = None,
+        async_client: redis.asyncio.Redis | None = None,
+        serializer: Serializer | None = None,
+        max_value_bytes: int = MAX_VALUE_BYTES,
+    ) -> None:
+        arguments = {
+            "host": host,
+            "port": port,
+            "db": db,
+            "username": username,
+            "password": password,
+            "unix_socket_path": unix_socket_path,
+            "ssl": ssl,
+            "ssl_ca_certs": ssl_ca_certs,
+            "ssl_certfile": ssl_certfile,
+            "ssl_keyfile": ssl_keyfile,
+            "ssl_check_hostname": ssl_check_hostname,
+            "client_name": client_name,
+            "socket_timeout": socket_timeout,
+            "socket_connect_timeout": socket_connect_timeout,
+        }
+        store = RedisStore(url, arguments, client, async_client, serializer, max_value_bytes)
+        super().__init__(store, "")
+
+    def keyspace(self, path: str, counters: Counters) -> RedisKeyspace:
+        """Return the view on a namespace that counts into ``counters``."""
+        return RedisKeyspace(self._store, path, counters)
+
+    def __repr__(self) -> str:
+        return f"RedisBackend({self._store.where!r})"
