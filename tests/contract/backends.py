@@ -38,6 +38,7 @@ class Kit:
             ``lru`` the least recently used entry is evicted first, ``max_size`` is an option;
             ``bytes`` what is stored can be read and replaced behind the cache's back;
             ``any_expiry`` a foreign writer can give an entry an expiry that is no time;
+            ``file`` it is one file, at a path;
             ``persistent`` what is stored outlives the backend object;
             ``two_clocks`` time is the process's own (monotonic), or the wall's.
         clock: its time.
@@ -131,7 +132,9 @@ class FileKit(Kit):
     """One SQLite file per backend; what is in it is reached with SQLite."""
 
     kind = "file"
-    can = frozenset({"fake_clock", "two_clocks", "serializer", "bytes", "any_expiry", "persistent"})
+    can = frozenset(
+        {"fake_clock", "two_clocks", "serializer", "bytes", "any_expiry", "persistent", "file"}
+    )
 
     # A cache file with nothing in it. Making one waits for the disk several times, copying one
     # does not; `test_persistence.py` and `test_processes.py` begin without a file.

@@ -85,6 +85,7 @@ def test_counts_begin_anew(kit: FileKit, cache: CacheManager) -> None:
     assert cache.stats()[:6] == (0, 0, 0, 0, 0, 0)
 
 
+@pytest.mark.needs("file")
 def test_a_cache_begins_without_a_file_or_a_folder(kit: FileKit) -> None:
     for path in (kit.folder / "new.db", kit.folder / "deep" / "er" / "new.db"):
         cache = kit.open(kit.again(path))
