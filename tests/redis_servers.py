@@ -20,6 +20,7 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
 
 import redis
 import trustme
@@ -129,6 +130,12 @@ class RedisServer:
     def tls_url(self) -> str:
         """Its certificate is for ``localhost``, not for the address; see `ca`."""
         return f"rediss://localhost:{self.tls_port}"
+
+    @property
+    def chosen_url(self) -> str:
+        """The way to it that the run was told to take in ``SYMPHRA_REDIS_BY``."""
+        ways = {"tcp": self.url, "tls": f"{self.tls_url}?ssl_ca_certs={quote(self.ca)}"}
+        return patient(ways[os.environ.get("SYMPHRA_REDIS_BY", "tcp")])
 
     def start(self, **config: object) -> Self:
         """Start it again on its own ports, with its old configuration and this."""

@@ -8,7 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
-from redis_servers import RedisServer, patient, shared_server
+from redis_servers import RedisServer, shared_server
 from symphra_cache import CacheClosedError, CacheManager
 from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 from symphra_cache.testing import FakeClock
@@ -237,7 +237,7 @@ class RedisKit(Kit):
 
     def again(self, database: int = 0, **options: Any) -> RedisBackend:
         """Return another backend on the same data, that of the first one if not said."""
-        return RedisBackend(patient(self.server.url), db=database, **options)
+        return RedisBackend(self.server.chosen_url, db=database, **options)
 
     def stored(self, key: str, namespace: str = "symphra") -> bytes:
         """Return the bytes under a key."""

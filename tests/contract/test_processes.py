@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from redis_servers import patient, shared_server
+from redis_servers import shared_server
 from symphra_cache import CacheManager
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def file_url(folder: Path) -> str:
 
 
 def redis_url(_: Path) -> str:
-    return patient(shared_server().fresh().url)
+    return shared_server().fresh().chosen_url
 
 
 @pytest.fixture(params=[file_url, redis_url], ids=["file", "redis"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from redis_servers import RedisServer, patient, shared_server
+from redis_servers import RedisServer, shared_server
 from symphra_cache import CacheManager
 from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
@@ -24,7 +24,7 @@ def server() -> RedisServer:
 
 @pytest.fixture
 def redis_cache(server: RedisServer) -> Iterator[CacheManager]:
-    with CacheManager(RedisBackend(patient(server.url))) as manager:
+    with CacheManager(RedisBackend(server.chosen_url)) as manager:
         yield manager
 
 
@@ -36,6 +36,6 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheManag
     elif request.param == "file":
         backend = FileBackend(tmp_path / "cache.db")
     else:
-        backend = RedisBackend(patient(shared_server().fresh().url))
+        backend = RedisBackend(shared_server().fresh().chosen_url)
     with CacheManager(backend) as manager:
         yield manager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from processes import in_child, run_strictly
-from redis_servers import patient, shared_server
+from redis_servers import shared_server
 from symphra_cache import CacheManager, backends
 from symphra_cache.backends import MemoryBackend
 
@@ -30,7 +30,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """A backend that processes share: its class, and what tells it where."""
     if request.param == "FileBackend":
         return request.param, str(tmp_path / "cache.db")
-    return request.param, patient(shared_server().fresh().url)
+    return request.param, shared_server().fresh().chosen_url
 
 
 def cache_at(place: tuple[str, str]) -> CacheManager:

@@ -116,7 +116,7 @@ def test_tasks_cancelled_anywhere_leave_the_next_replies_right(
 
 async def test_a_turn_given_to_a_cancelled_task_passes_to_the_next() -> None:
     with running_server() as server:
-        cache = CacheManager(RedisBackend(server.url, socket_timeout=20))
+        cache = CacheManager(RedisBackend(server.chosen_url))
         await asyncio.gather(*(cache.aset("k", 1) for _ in range(100)))
         server.pause()
         lent = [asyncio.create_task(cache.aget("k")) for _ in range(LOOP_CONNECTIONS)]
@@ -137,7 +137,7 @@ async def test_a_turn_given_to_a_cancelled_task_passes_to_the_next() -> None:
 
 async def test_a_task_cancelled_while_it_queues_leaves_the_queue() -> None:
     with running_server() as server:
-        cache = CacheManager(RedisBackend(server.url, socket_timeout=20))
+        cache = CacheManager(RedisBackend(server.chosen_url))
         await cache.aset("k", 1)
         server.pause()
         lent = [asyncio.create_task(cache.aget("k")) for _ in range(LOOP_CONNECTIONS)]
@@ -159,7 +159,7 @@ async def test_a_task_cancelled_while_it_queues_leaves_the_queue() -> None:
 def test_threads_in_flight_finish_or_learn_that_the_cache_is_closed(server: RedisServer) -> None:
     before = descriptors()
     for turn in range(6):
-        cache = CacheManager(RedisBackend(patient(server.url)))
+        cache = CacheManager(RedisBackend(server.chosen_url))
         outcomes: list[BaseException] = []
         # More threads than connections: some of them queue when the cache is closed.
         count = 80 if turn % 3 == 0 else 4

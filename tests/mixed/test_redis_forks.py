@@ -145,7 +145,7 @@ def test_a_child_has_none_of_its_parents_connections(
 
 
 def test_children_and_grandchildren_of_a_closed_and_an_open_cache(server: RedisServer) -> None:
-    with CacheManager(RedisBackend(patient(server.url))) as cache:
+    with CacheManager(RedisBackend(server.chosen_url)) as cache:
         cache.set("k", 1)
 
         def grandchild() -> None:
@@ -188,7 +188,7 @@ def test_a_child_that_ends_like_any_program_is_silent(server: RedisServer) -> No
             other.close()
         loop.close()
         """,
-        patient(server.url),
+        server.chosen_url,
     )
     assert told == "child 0 parent 1 7"
 

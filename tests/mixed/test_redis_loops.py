@@ -169,7 +169,7 @@ def test_loops_that_ended_without_ceremony_are_forgotten(redis_cache: CacheManag
 def test_closing_from_another_loop_or_thread_closes_what_a_running_loop_has(
     server: RedisServer, face: str
 ) -> None:
-    cache = CacheManager(RedisBackend(patient(server.url)))
+    cache = CacheManager(RedisBackend(server.chosen_url))
     used, closed = threading.Event(), threading.Event()
     outcomes: list[object] = []
 
@@ -199,7 +199,7 @@ def test_closing_from_another_loop_or_thread_closes_what_a_running_loop_has(
 
 
 async def test_closing_twice_and_at_once_is_fine(server: RedisServer) -> None:
-    cache = CacheManager(RedisBackend(patient(server.url)))
+    cache = CacheManager(RedisBackend(server.chosen_url))
     await cache.aset("k", 1)
     await asyncio.gather(*(cache.aclose() for _ in range(5)))
     cache.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from symphra_cache.serializers import JSONSerializer, MessagePackSerializer, Pic
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from faces import Caller
+
 GOLDEN = json.loads(Path(__file__).with_name("golden_redis.json").read_text(encoding="utf-8"))
 HIGHEST, LOWEST = 2**63 - 1, -(2**63)
 FRAME = b"\xf5S"
@@ -38,36 +39,6 @@ FOREIGN = {
     "zset": ("ZADD", "symphra:k", 1, "x"),
     "stream": ("XADD", "symphra:k", "*", "f", "x"),
 }
-
-
-class Caller:
-    """Calls a cache by the names of its blocking face, through the face under test."""
-
-    def __init__(self, runner: asyncio.Runner | None) -> None:
-        self.runner = runner
-
-    def __call__(self, cache: CacheManager, name: str, *arguments: Any, **named: Any) -> Any:
-        if self.runner is None:
-            return getattr(cache, name)(*arguments, **named)
-        return self.runner.run(getattr(cache, f"a{name}")(*arguments, **named))
-
-    def scan(self, cache: CacheManager) -> list[str]:
-        if self.runner is None:
-            return sorted(cache.scan())
-
-        async def scanned() -> list[str]:
-            return sorted([key async for key in cache.ascan()])
-
-        return self.runner.run(scanned())
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    if request.param == "blocking":
-        yield Caller(None)
-        return
-    with asyncio.Runner() as runner:
-        yield Caller(runner)
 
 
 @pytest.fixture

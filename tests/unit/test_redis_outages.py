@@ -18,6 +18,8 @@ from symphra_cache.backends import RedisBackend
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from faces import Caller
+
 WRONG = "wr0ng:p@ss/word"
 RIGHT = "r1ght#p@ss word"
 WRITES: list[tuple[Any, ...]] = [
@@ -46,40 +48,17 @@ READS: list[tuple[Any, ...]] = [
 ]
 
 
-class Caller:
-    """Calls a cache by the names of its blocking face, through the face under test."""
-
-    def __init__(self, runner: asyncio.Runner | None) -> None:
-        self.runner = runner
-
-    def __call__(self, cache: CacheManager, name: str, *arguments: Any, **named: Any) -> Any:
-        if self.runner is None:
-            return getattr(cache, name)(*arguments, **named)
-        return self.runner.run(getattr(cache, f"a{name}")(*arguments, **named))
-
-    def wait(self) -> None:
-        """Let the loop learn what has happened to its connections."""
-        if self.runner is not None:
-            self.runner.run(asyncio.sleep(0.01))
-
-    def fails(self, cache: CacheManager, name: str, *arguments: Any) -> BackendUnavailableError:
-        """Return the error of a call that must fail."""
-        with pytest.raises(BackendUnavailableError) as caught:
-            self(cache, name, *arguments)
-        error = caught.value
-        assert isinstance(error, ConnectionError)
-        assert isinstance(error, CacheError)
-        assert error.__cause__ is not None
-        return error
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    if request.param == "blocking":
-        yield Caller(None)
-        return
-    with asyncio.Runner() as runner:
-        yield Caller(runner)
+def failure(
+    call: Caller, cache: CacheManager, name: str, *arguments: Any
+) -> BackendUnavailableError:
+    """Return the error of a call that must fail."""
+    with pytest.raises(BackendUnavailableError) as caught:
+        call(cache, name, *arguments)
+    error = caught.value
+    assert isinstance(error, ConnectionError)
+    assert isinstance(error, CacheError)
+    assert error.__cause__ is not None
+    return error
 
 
 @pytest.fixture
@@ -135,7 +114,7 @@ def fill(call: Caller, cache: CacheManager, server: RedisServer) -> None:
 def test_a_refused_connection_is_no_miss(
     dead: CacheManager, call: Caller, arguments: tuple[Any, ...]
 ) -> None:
-    error = call.fails(dead, *arguments)
+    error = failure(call, dead, *arguments)
     assert f"{HOST}:" in str(error)
     assert_hidden(error, WRONG)
     assert WRONG not in repr(dead)
@@ -154,11 +133,11 @@ def test_a_scan_of_a_dead_server_fails(dead: CacheManager, call: Caller) -> None
 def test_bulk_calls_tell_what_could_not_be_done(dead: CacheManager, call: Caller) -> None:
     keys = [f"k{number}" for number in range(1_100)]
     values: dict[str, Any] = dict.fromkeys(keys, 1)
-    assert call.fails(dead, "set_many", values).failed == keys
-    assert call.fails(dead, "set_many", values, 0).failed == keys
-    assert call.fails(dead, "get_many", keys).failed == keys
-    assert call.fails(dead, "delete_many", keys).failed == keys
-    assert call.fails(dead, "set", "k", 1).failed == []
+    assert failure(call, dead, "set_many", values).failed == keys
+    assert failure(call, dead, "set_many", values, 0).failed == keys
+    assert failure(call, dead, "get_many", keys).failed == keys
+    assert failure(call, dead, "delete_many", keys).failed == keys
+    assert failure(call, dead, "set", "k", 1).failed == []
 
 
 def test_ping_tells_of_an_outage_and_never_raises(dead: CacheManager, call: Caller) -> None:
@@ -178,8 +157,8 @@ def test_a_server_that_was_started_again_is_used_again(
     assert call(cache, "incr", "n") == 1
     server.kill()
     for _ in range(2):
-        call.fails(cache, "get", "n")
-        call.fails(cache, "incr", "n")
+        failure(call, cache, "get", "n")
+        failure(call, cache, "incr", "n")
     assert call(cache, "ping").ok is False
     server.start()
     assert call(cache, "ping").ok is True
@@ -242,8 +221,8 @@ def test_no_answer_of_a_call_that_timed_out_is_given_to_another(
     server.pause()
     for number in range(3):
         begun = time.monotonic()
-        call.fails(hasty, "get", f"k{number}")
-        call.fails(hasty, "get_many", [f"k{number}"])
+        failure(call, hasty, "get", f"k{number}")
+        failure(call, hasty, "get_many", [f"k{number}"])
         assert time.monotonic() - begun < 2
     server.resume()
     for number in range(3, 20):
@@ -297,7 +276,7 @@ def test_nothing_is_sent_twice(
     call(hasty, "delete", "missing")
     before = {name: server.calls(name) for name in (command, "evalsha", "eval")}
     server.pause()
-    call.fails(hasty, *arguments)
+    failure(call, hasty, *arguments)
     server.resume()
     sent = applied(server, command) - before[command]
     assert sent <= 1
@@ -315,9 +294,9 @@ def test_a_full_server_fails_writes_and_answers_reads(
     server.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
     server.command("CONFIG", "SET", "maxmemory", 1)
     for count, arguments in enumerate(WRITES, 1):
-        assert "memory" in str(call.fails(cache, *arguments))
+        assert "memory" in str(failure(call, cache, *arguments))
         assert cache.stats().errors == count
-    error = call.fails(cache, "set_many", {"k": 1, "new": 2})
+    error = failure(call, cache, "set_many", {"k": 1, "new": 2})
     assert error.failed == ["k", "new"]
     assert call(cache, "get", "k") == "value"
     assert call(cache, "get_many", ["k", "n", "new"]) == {"k": "value", "n": 1}
@@ -336,7 +315,7 @@ def test_set_many_tells_exactly_which_keys_are_not_stored(
     used = int(server.command("INFO", "memory")["used_memory"])
     server.command("CONFIG", "SET", "maxmemory", used + 4_000_000)
     values = {f"k{number}": bytes(500_000) for number in range(20)}
-    error = call.fails(cache, "set_many", values)
+    error = failure(call, cache, "set_many", values)
     server.command("CONFIG", "SET", "maxmemory", 0)
     stored = call(cache, "get_many", values)
     assert 0 < len(stored) < 20
@@ -353,9 +332,9 @@ def test_a_read_only_replica_fails_writes_and_answers_reads(
     server.command("CONFIG", "SET", "replica-read-only", "yes")
     server.command("REPLICAOF", HOST, free_ports(1)[0])
     for arguments in [*WRITES, *REMOVALS]:
-        assert "read only" in str(call.fails(cache, *arguments)).lower()
-    assert call.fails(cache, "set_many", {"k": 1, "new": 2}).failed == ["k", "new"]
-    assert call.fails(cache, "delete_many", ["k", "new"]).failed == ["k", "new"]
+        assert "read only" in str(failure(call, cache, *arguments)).lower()
+    assert failure(call, cache, "set_many", {"k": 1, "new": 2}).failed == ["k", "new"]
+    assert failure(call, cache, "delete_many", ["k", "new"]).failed == ["k", "new"]
     assert call(cache, "get", "k") == "value"
     assert call(cache, "get_many", ["k", "n", "new"]) == {"k": "value", "n": 1}
     assert (call(cache, "exists", "k"), call(cache, "ttl", "k")) == (True, None)
@@ -370,7 +349,7 @@ def test_a_server_that_lacks_replicas_fails_writes(
     fill(call, cache, server)
     server.command("CONFIG", "SET", "min-replicas-to-write", 1)
     for arguments in WRITES:
-        assert "replicas" in str(call.fails(cache, *arguments))
+        assert "replicas" in str(failure(call, cache, *arguments))
     server.command("CONFIG", "SET", "min-replicas-to-write", 0)
     assert call(cache, "incr", "n") == 2
 
@@ -384,7 +363,7 @@ def test_a_password_that_is_refused_stands_in_no_error(
     login = "" if given is None else f"{user}:{quote(given, safe='')}@"
     with CacheManager(RedisBackend(f"redis://{login}{HOST}:{server.port}")) as cache:
         for arguments in [*READS, *WRITES, ("set_many", {"k": 1}), ("delete_many", ["k"])]:
-            error = call.fails(cache, *arguments)
+            error = failure(call, cache, *arguments)
             assert f"{HOST}:{server.port}" in str(error)
             assert_hidden(error, WRONG, RIGHT)
         health = call(cache, "ping")
@@ -406,6 +385,6 @@ def test_a_password_that_is_taken_away_later_is_an_outage(
     call(cache, "set", "k", 1)
     server.command("CONFIG", "SET", "requirepass", RIGHT)
     server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-    error = call.fails(cache, "get", "k")
+    error = failure(call, cache, "get", "k")
     assert isinstance(error.__cause__, redis.RedisError)
     assert_hidden(error, RIGHT)
