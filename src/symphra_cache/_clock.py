@@ -6,9 +6,11 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from symphra_cache.types import Clock
 
-__all__ = ["SystemClock", "checked_clock"]
+__all__ = ["SystemClock", "checked_clock", "monotonic_of"]
 
 
 class SystemClock:
@@ -31,3 +33,12 @@ def checked_clock(clock: Clock | None) -> Clock:
         f"clock must have monotonic_ns() and time_ns(), got {type(clock).__name__}; "
         "pass symphra_cache.testing.FakeClock() or leave it out"
     )
+
+
+def monotonic_of(clock: Clock | None) -> tuple[Callable[[], float], float]:
+    """Return what tells the monotonic time of a clock, and how many of its units a ms has."""
+    clock = checked_clock(clock)
+    if type(clock) is SystemClock:
+        # Hot path: comparing floats costs less than comparing integers of this size.
+        return time.monotonic, 0.001
+    return clock.monotonic_ns, 1_000_000

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     Thaw: TypeAlias = "Callable[[Any], object]"
 
-__all__ = ["frozen", "shared"]
+__all__ = ["SCALARS", "frozen", "shared"]
 
-_SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
+SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
+"""Types whose values are kept as they are, by either isolation."""
+
 _COPIERS: dict[type, Thaw] = {
     list: list.copy,
     dict: dict.copy,
@@ -39,7 +41,7 @@ def frozen(value: object) -> tuple[object, Thaw | None]:
         SerializationError: the value is neither copied nor picklable.
     """
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return value, None
     copier = _COPIERS.get(kind)
     if copier is not None:
@@ -61,14 +63,14 @@ def _is_flat(container: Any) -> bool:
 
 def _all_immutable(items: Iterable[object]) -> bool:
     # The common case runs in C.
-    return _SCALARS.issuperset(map(type, items)) or all(
+    return SCALARS.issuperset(map(type, items)) or all(
         _is_immutable(item, _MAX_TUPLE_DEPTH) for item in items
     )
 
 
 def _is_immutable(value: Any, depth: int) -> bool:
     kind = type(value)
-    if kind in _SCALARS:
+    if kind in SCALARS:
         return True
     if kind is tuple or kind is frozenset:
         return depth > 0 and all(_is_immutable(item, depth - 1) for item in value)
@@ -99,7 +101,7 @@ def _immutable_types() -> frozenset[type]:
         from uuid import UUID
         from zoneinfo import ZoneInfo
 
-        _more_types = _SCALARS | {
+        _more_types = SCALARS | {
             date,
             datetime,
             time,

@@ -48,8 +48,10 @@ class ManagerState:
         """Work on the namespace ``path`` from now on; for construction only."""
         self._path = path
         self._keyspace = self._backend.keyspace(path, self._counters)
-        # Hot path: a read has nothing to add to what the keyspace does, so it costs no frame.
-        vars(self).update(get=self._keyspace.get, aget=self._keyspace.aget)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Make methods of the keyspace this manager's own where it has nothing to add to them."""
 
     def namespace(self, name: str) -> Self:
         """Return a view on a namespace inside this one, on the same backend.
@@ -96,7 +98,8 @@ class ManagerState:
 
     def _lifetime(self, ttl: TTLArgument) -> TTL:
         """Return the ttl of one entry, spread by the jitter."""
-        return spread(self._given(ttl), self._jitter)
+        given = self._default_ttl if ttl is DEFAULT else ttl  # hot path: `_given`, unrolled
+        return spread(given, self._jitter) if self._jitter else given  # type: ignore[arg-type,return-value]
 
     @staticmethod
     def _check_scan(pattern: object) -> None:

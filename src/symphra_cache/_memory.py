@@ -1,171 +1,34 @@
-"""State of the memory backend: the entries of all its namespaces, and one namespace's view.
+"""State of one namespace in memory: names its entries, counts for one manager.
 
-No I/O here. The faces of the backend are in ``_async/memory.py`` and its generated twin.
+No I/O here. The faces of the backend are in ``_async/memory.py`` and its generated twin, the
+entries in ``_memory_store.py``.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from contextlib import suppress
-from weakref import WeakValueDictionary
-
-from symphra_cache._clock import checked_clock
-from symphra_cache._expiry import ExpiryQueue
-from symphra_cache._forks import fork_aware
 from symphra_cache._integers import added, not_a_counter
-from symphra_cache._isolation import frozen, shared
-from symphra_cache._keys import checked_key
+from symphra_cache._isolation import SCALARS
+from symphra_cache._keys import MAX_KEY_BYTES, checked_key
+from symphra_cache._memory_store import putter
 from symphra_cache._metrics import Counters
 from symphra_cache._patterns import compile_pattern
-from symphra_cache._ttl import milliseconds
+from symphra_cache._ttl import DECADE, milliseconds
 from symphra_cache._usage import Usage, closed_error
-from symphra_cache.exceptions import ConfigurationError
+from symphra_cache.types import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, TypeAlias
 
-    from symphra_cache.types import TTL, Clock
+    from symphra_cache._eviction.lru import Entry
+    from symphra_cache._memory_store import MemoryStore, Name, Put, Space, Thaw
+    from symphra_cache.types import TTL, TTLArgument
 
-    Name: TypeAlias = "str | tuple[Space, str]"
-    Isolate: TypeAlias = "Callable[[object], tuple[object, Callable[[object], object] | None]]"
-    # (what is kept, monotonic ns of its expiry or None, how a caller's value is made of it).
-    # A tuple is never changed, so a value and its expiry can't be read torn.
-    Entry: TypeAlias = "tuple[object, int | None, Callable[[object], object] | None]"
+    # (name, what is kept, how a value is made of it, ms to live or None, size in bytes)
+    Prepared: TypeAlias = "tuple[Name, object, Thaw | None, int | None, int]"
 
-__all__ = ["MemoryKeyspaceState", "MemoryStore"]
-
-# How many expired entries one write removes at the most, so that no write takes long.
-_SWEEP = 16
-
-
-class Space:
-    """A namespace inside a store. Compared by identity, so that no user's key can equal it.
-
-    Held by its keyspaces and by the names of its entries alone: a program that makes a
-    namespace for each of its users leaves nothing behind.
-    """
-
-    __slots__ = ("__weakref__", "path")
-
-    def __init__(self, path: str) -> None:
-        self.path: str = path
-
-
-class MemoryStore:
-    """The entries of one backend, least recently used first.
-
-    Reads take no lock: each is one C call on the dictionary, atomic under the GIL. Writes hold
-    ``lock``, a reentrant one, since the garbage collector may run a finalizer that calls the
-    cache while it is held. Values that a write displaces are released after the lock.
-    """
-
-    def __init__(
-        self,
-        max_size: object,
-        isolation: object,
-        clock: Clock | None,
-    ) -> None:
-        self.max_size: int | None = _checked_max_size(max_size)
-        self.isolate: Isolate = _checked_isolation(isolation)
-        self.monotonic_ns: Callable[[], int] = checked_clock(clock).monotonic_ns
-        self.entries: OrderedDict[Name, Entry] = OrderedDict()
-        self.lock: threading.RLock = threading.RLock()
-        self.expiries: ExpiryQueue = ExpiryQueue()
-        self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
-        self.plain: Space | None = None
-        self.reported: set[str] = set()
-        self.closed: bool = False
-        self.evictions: int = 0
-        self.expirations: int = 0
-        fork_aware(self)
-
-    def space(self, path: str) -> Space:
-        """Return the space of a path; the first that is asked for uses plain keys."""
-        with self.lock:
-            space = self.spaces.get(path)
-            if space is None:
-                space = self.spaces[path] = Space(path)
-                if self.plain is None and path:
-                    self.plain = space
-            return space
-
-    def live(self, name: Name) -> Entry | None:
-        """Return the live entry under a name; an expired one is dropped. Hold the lock."""
-        entry = self.entries.get(name)
-        if entry is None or entry[1] is None or entry[1] > self.monotonic_ns():
-            return entry
-        del self.entries[name]
-        self.expirations += 1
-        return None
-
-    def put(self, name: Name, entry: Entry) -> list[Entry]:
-        """Store an entry as the most recently used one. Hold the lock.
-
-        Returns:
-            What was displaced, for the caller to release once the lock is free.
-        """
-        if self.closed:
-            raise closed_error()
-        entries = self.entries
-        displaced = []
-        if name in entries:
-            displaced.append(entries[name])
-            entries[name] = entry
-            entries.move_to_end(name)
-        else:
-            entries[name] = entry
-        if entry[1] is not None:
-            self.expiries.push(entry[1], name)
-        displaced += self.sweep(_SWEEP)
-        if self.max_size is not None and len(entries) > self.max_size:
-            displaced.append(entries.popitem(last=False)[1])
-            self.evictions += 1
-        return displaced
-
-    def sweep(self, limit: int) -> list[Entry]:
-        """Drop at most ``limit`` expired entries and return them. Hold the lock."""
-        dropped = []
-        entries = self.entries
-        for deadline, name in self.expiries.due(self.monotonic_ns, limit):
-            entry = entries.get(name)
-            if entry is not None and entry[1] == deadline:
-                del entries[name]
-                dropped.append(entry)
-        self.expirations += len(dropped)
-        if self.expiries.is_bloated(len(entries)):
-            self.expiries.rebuild((e[1], name) for name, e in entries.items() if e[1] is not None)
-        return dropped
-
-    def drop_expired(self, name: Name, entry: Entry) -> None:
-        """Drop an entry that a reader found expired, unless it was replaced meanwhile."""
-        with self.lock:
-            if self.entries.get(name) is entry:
-                del self.entries[name]
-                self.expirations += 1
-
-    def close(self) -> None:
-        """Forget everything; whoever comes later meets an empty store and is told so."""
-        with self.lock:
-            self.closed = True
-            released = list(self.entries.values())
-            self.entries.clear()
-            self.expiries = ExpiryQueue()
-        del released  # finalizers run here, outside the lock
-
-    def before_fork(self) -> None:
-        """Let a write of another thread finish."""
-        self.lock.acquire()
-
-    def after_fork_in_parent(self) -> None:
-        """Let writes go on."""
-        self.lock.release()
-
-    def after_fork_in_child(self) -> None:
-        """Start with a lock that no thread of the parent waits for."""
-        self.lock = threading.RLock()
+__all__ = ["MemoryKeyspaceState"]
 
 
 class MemoryKeyspaceState:
@@ -181,43 +44,40 @@ class MemoryKeyspaceState:
         # Hot path: the first namespace needs no tuple to name an entry.
         self._plain = store.plain is self._space
         self._counters = Counters() if counters is None else counters
+        self._put = putter(store)
+        self._stored = _writer(
+            store, self._put, None if self._plain else self._space, self._counters
+        )
 
     def _name(self, key: str) -> Name:
         return key if self._plain else (self._space, key)
 
-    def _missed(self, key: object, default: Any) -> Any:
-        """Answer a read that found nothing usable under the key as it was given."""
-        store = self._store
+    def _looked_up(self, key: object, default: Any) -> Any:
+        """Answer a read, whatever the key: the whole of what the readers do for the common case."""
         text = checked_key(key)
+        store = self._store
         if store.closed:
             raise closed_error()
         name = self._name(text)
-        entry = store.entries.get(name)
-        if entry is not None:
-            value, deadline, thaw = entry
-            if deadline is not None and deadline <= store.monotonic_ns():
-                store.drop_expired(name, entry)
-            else:
-                # A subclass of str that hashes in its own way, or a write just now.
-                return self._handed_out(name, value, thaw, default)
-        self._counters.misses += 1
-        return default
+        entry = store.find(name)
+        if entry is None:
+            self._counters.misses += 1
+            return default
+        store.policy.use(name)
+        return self._handed_out(entry, default)
 
-    def _handed_out(
-        self, name: Name, value: object, thaw: Callable[[object], object] | None, default: Any
-    ) -> Any:
+    def _handed_out(self, entry: Entry, default: Any) -> Any:
         """Count a hit and return the caller's own value; what can't be rebuilt is a miss."""
+        value, _, thaw, _ = entry
         if thaw is not None:
             try:
                 value = thaw(value)
             except Exception:
-                return self._unreadable(name, default)
+                return self._unreadable(default)
         self._counters.hits += 1
-        with suppress(KeyError):  # evicted since the lookup
-            self._store.entries.move_to_end(name)
         return value
 
-    def _unreadable(self, name: Name, default: Any) -> Any:
+    def _unreadable(self, default: Any) -> Any:
         """Answer a read of a pickle that no longer loads: its class is gone, or raises."""
         from symphra_cache._log import log_unreadable
 
@@ -230,122 +90,106 @@ class MemoryKeyspaceState:
         if self._store.closed:
             raise closed_error()
 
-    def _prepared(self, key: str, value: object, ttl: TTL) -> tuple[Name, Entry | None]:
-        """Check the arguments of a write; ``None`` instead of an entry if it is expired already."""
-        store = self._store
-        name = self._name(checked_key(key))
+    def _prepared(self, key: str, value: object, ttl: TTL) -> Prepared:
+        """Check the arguments of a write, and make what is to be kept of the value."""
+        text = checked_key(key)
         lifetime = milliseconds(ttl)
-        kept, thaw = store.isolate(value)
-        if lifetime is None:
-            return name, (kept, None, thaw)
-        if lifetime == 0:
-            return name, None
-        return name, (kept, store.monotonic_ns() + lifetime * 1_000_000, thaw)
-
-    def _write(self, name: Name, entry: Entry | None) -> None:
-        """Replace what is under a name; ``None`` removes it."""
-        if entry is None:
-            self._take(name)
-            return
         store = self._store
-        with store.lock:
-            displaced = store.put(name, entry)
-        self._counters.sets += 1
-        del displaced  # finalizers run here, outside the lock
+        if type(value) in SCALARS:
+            kept, thaw = value, None
+        else:
+            kept, thaw = store.isolate(value)
+        size = 0 if store.sizes is None else store.sizes.measure(text, value, kept)
+        return text if self._plain else (self._space, text), kept, thaw, lifetime, size
 
-    def _write_absent(self, name: Name, entry: Entry | None) -> bool:
+    def _write(
+        self, name: Name, kept: object, thaw: Thaw | None, lifetime: int | None, size: int
+    ) -> None:
+        """Replace what is under a name; what is expired already removes it."""
+        if lifetime == 0:
+            self._store.take(name)
+            return
+        self._put(name, kept, thaw, lifetime, size)
+        self._counters.sets += 1
+
+    def _write_absent(
+        self, name: Name, kept: object, thaw: Thaw | None, lifetime: int | None, size: int
+    ) -> bool:
         """Write unless something lives under the name; tell whether nothing did."""
         self._require_open()
         store = self._store
         with store.lock:
-            if store.live(name) is not None:
+            if store.find(name) is not None:
                 return False
-            if entry is None:
+            if lifetime == 0:
                 return True
-            displaced = store.put(name, entry)
+            displaced = self._put(name, kept, thaw, lifetime, size)
         self._counters.sets += 1
-        del displaced
+        del displaced  # finalizers run here, outside the lock
         return True
-
-    def _take(self, name: Name) -> Entry | None:
-        """Remove and return the live entry under a name."""
-        self._require_open()
-        store = self._store
-        with store.lock:
-            entry = store.live(name)
-            if entry is not None:
-                del store.entries[name]
-        return entry
 
     def _remove(self, name: Name) -> bool:
         """Remove what lives under a name, count it, and tell whether there was anything."""
-        if self._take(name) is None:
+        if self._store.take(name) is None:
             return False
         self._counters.deletes += 1
         return True
 
     def _popped(self, key: str, default: Any) -> Any:
-        name = self._name(checked_key(key))
-        entry = self._take(name)
+        entry = self._store.take(self._name(checked_key(key)))
         if entry is None:
             self._counters.misses += 1
             return default
         self._counters.deletes += 1
-        return self._handed_out(name, entry[0], entry[2], default)
+        return self._handed_out(entry, default)
 
     def _peeked(self, key: str) -> Entry | None:
         """Return the live entry under a key without using it."""
         name = self._name(checked_key(key))
         self._require_open()
-        entry = self._store.entries.get(name)
-        if entry is None or entry[1] is None or entry[1] > self._store.monotonic_ns():
-            return entry
-        self._store.drop_expired(name, entry)
-        return None
+        return self._store.find(name)
 
     def _touched(self, key: str, ttl: TTL) -> bool:
         """Give a live entry a new ttl; tell whether there was one."""
         name = self._name(checked_key(key))
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            return self._take(name) is not None
+            return self._store.take(name) is not None
         self._require_open()
         store = self._store
         with store.lock:
-            entry = store.live(name)
+            entry = store.find(name)
             if entry is None:
                 return False
-            deadline = None
-            if lifetime is not None:
-                deadline = store.monotonic_ns() + lifetime * 1_000_000
-            displaced = store.put(name, (entry[0], deadline, entry[2]))
+            size = 0 if store.sizes is None else store.sizes.of(name)
+            displaced = self._put(name, entry[0], entry[2], lifetime, size)
         del displaced
         return True
 
     def _incremented(self, key: str, delta: int, ttl: TTL) -> int:
         """Add to a counter; a missing one starts at 0 and takes ``ttl``."""
-        name = self._name(checked_key(key))
+        text = checked_key(key)
+        name = self._name(text)
         lifetime = milliseconds(ttl)
         self._require_open()
         store = self._store
-        with store.lock:
-            entry = store.live(name)
-            if entry is None:
-                total = added(0, delta)
-                if lifetime == 0:
-                    return total
-                deadline = None
-                if lifetime is not None:
-                    deadline = store.monotonic_ns() + lifetime * 1_000_000
-            else:
-                if entry[2] is not None:
-                    raise not_a_counter("a value of another type")
-                total = added(entry[0], delta)
-                deadline = entry[1]
-            displaced = store.put(name, (total, deadline, None))
-        self._counters.sets += 1
-        del displaced
-        return total
+        while True:
+            entry = store.find(name)
+            total = added(0 if entry is None else _number(entry), delta)
+            if entry is None and lifetime == 0:
+                return total
+            # Outside the lock, for it may call the program's own function.
+            size = 0 if store.sizes is None else store.sizes.measure(text, total, total)
+            with store.lock:
+                if store.find(name) is not entry:
+                    continue  # somebody was faster
+                if entry is None:
+                    displaced = self._put(name, total, None, lifetime, size)
+                else:
+                    displaced = self._put(name, total, None, None, size, entry)
+            self._counters.sets += 1
+            del displaced
+            return total
 
     def _keys(self, pattern: str) -> Iterator[str]:
         """Yield the matching keys that live, from a snapshot of the names there are now."""
@@ -361,14 +205,14 @@ class MemoryKeyspaceState:
         store = self._store
         spaces = self._spaces(nested)
         plain = store.plain in spaces
-        for name in list(store.entries):
+        for name in list(store.policy.entries):
             if isinstance(name, str):
                 key, ours = name, plain
             else:
                 key, ours = name[1], name[0] in spaces
             if ours:
-                entry = store.entries.get(name)
-                if entry is not None and (entry[1] is None or entry[1] > store.monotonic_ns()):
+                entry = store.policy.find(name)
+                if entry is not None and (entry[1] is None or entry[1] > store.now()):
                     yield name, key
 
     def _spaces(self, nested: bool) -> set[Space | None]:
@@ -388,25 +232,43 @@ class MemoryKeyspaceState:
 
     def usage(self) -> Usage:
         """Return how full the whole backend is."""
-        store = self._store
-        return Usage(store.evictions, store.expirations, len(store.entries))
+        return self._store.usage()
 
 
-def _checked_max_size(max_size: object) -> int | None:
-    if max_size is None or (type(max_size) is int and max_size > 0):
-        return max_size
-    got = repr(max_size) if type(max_size) is int else type(max_size).__name__
-    raise ConfigurationError(f"max_size must be a positive int or None (unbounded), got {got}")
+def _writer(
+    store: MemoryStore, put: Put, space: Space | None, counters: Counters
+) -> Callable[..., bool]:
+    """Return what ``set`` is, on both faces; ``space`` is ``None`` where plain keys are names."""
+    # Hot path, see `putter`.
+    isolate, sizes = store.isolate, store.sizes
+
+    def stored(key: str, value: object, ttl: TTLArgument = None) -> bool:
+        """Store a value and return ``True``."""
+        if type(key) is not str or not key.isascii() or not 0 < len(key) <= MAX_KEY_BYTES:
+            key = checked_key(key)
+        if type(ttl) is int and 0 < ttl <= DECADE:
+            lifetime: int | None = ttl * 1000
+        else:
+            given = None if ttl is DEFAULT else ttl
+            lifetime = milliseconds(given)  # type: ignore[arg-type]
+        if type(value) in SCALARS:
+            kept, thaw = value, None
+        else:
+            kept, thaw = isolate(value)
+        size = 0 if sizes is None else sizes.measure(key, value, kept)
+        name = key if space is None else (space, key)
+        if lifetime == 0:
+            store.take(name)
+        else:
+            put(name, kept, thaw, lifetime, size)
+            counters.sets += 1
+        return True
+
+    return stored
 
 
-def _checked_isolation(
-    isolation: object,
-) -> Isolate:
-    if isolation == "copy":
-        return frozen
-    if isolation == "shared":
-        return shared
-    raise ConfigurationError(
-        f"isolation must be 'copy' or 'shared', got {isolation!r}; 'copy' keeps cached values "
-        "apart from the program's own objects"
-    )
+def _number(entry: Entry) -> object:
+    """Return what a counter's entry holds."""
+    if entry[2] is not None:
+        raise not_a_counter("a value of another type")
+    return entry[0]

@@ -14,9 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from symphra_cache.types import TTL
 
-__all__ = ["MAX_TTL_MS", "checked_jitter", "milliseconds", "spread"]
+__all__ = ["DECADE", "MAX_TTL_MS", "checked_jitter", "milliseconds", "spread"]
 
 MAX_TTL_MS = 36_525 * 86_400_000  # 100 years of 365.25 days
+DECADE = 3652 * 86_400
+"""Whole seconds up to here are right without a further look."""
 
 
 def milliseconds(ttl: TTL) -> int | None:

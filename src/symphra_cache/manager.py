@@ -81,6 +81,20 @@ class CacheManager(AsyncManagerOps, SyncManagerOps):
 
         return cls(**from_env(prefix))
 
+    def _bind(self) -> None:
+        # Hot path: it saves a frame, in asyncio a coroutine. A subclass's own methods stay.
+        keyspace = self._keyspace
+        mine, own = type(self), vars(self)
+        if mine.get is SyncManagerOps.get:
+            own.update(get=keyspace.get)
+        if mine.aget is AsyncManagerOps.aget:
+            own.update(aget=keyspace.aget)
+        if self._default_ttl is None and not self._jitter:
+            if mine.set is SyncManagerOps.set:
+                own.update(set=keyspace.set)
+            if mine.aset is AsyncManagerOps.aset:
+                own.update(aset=keyspace.aset)
+
     def __contains__(self, key: str) -> bool:
         return self.exists(key)
 

@@ -1,8 +1,13 @@
 # Source of the blocking twin: edit here, then run scripts/run_unasync.py.
-"""One face of the memory backend. Nothing waits here: the state answers at once."""
+"""One face of the memory backend. Nothing waits here: the state answers at once.
+
+The readers at the end are the hot path of the whole library: closures, one for each policy,
+since a variable of a closure costs less than an attribute. docs/en/design.md has the numbers.
+"""
 
 from __future__ import annotations
 
+from symphra_cache._eviction.s3fifo import MOST_USES
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_key, checked_keys, checked_mapping
 from symphra_cache._memory import MemoryKeyspaceState
@@ -12,11 +17,18 @@ from symphra_cache.types import MISSING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Protocol
 
+    from symphra_cache._eviction import LRU, S3FIFO
     from symphra_cache.types import TTL
 
-__all__ = ["AsyncMemoryOps"]
+    class AsyncReader(Protocol):
+        """Returns the value under a key, or a default."""
+
+        async def __call__(self, key: str, default: Any = None) -> Any: ...
+
+
+__all__ = ["AsyncMemoryOps", "lru_reader", "s3fifo_reader"]
 
 
 class AsyncMemoryOps(MemoryKeyspaceState):
@@ -24,31 +36,11 @@ class AsyncMemoryOps(MemoryKeyspaceState):
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
-        # Hot path: one lookup without a lock; keys are checked on a miss only. A subclass of
-        # str may compare in its own way, so it takes the long way.
-        if type(key) is not str:
-            return self._missed(key, default)
-        store = self._store
-        name = key if self._plain else (self._space, key)
-        try:
-            value, deadline, thaw = store.entries[name]
-        except KeyError:
-            return self._missed(key, default)
-        if deadline is not None and deadline <= store.monotonic_ns():
-            return self._missed(key, default)
-        if thaw is not None:
-            return self._handed_out(name, value, thaw, default)
-        self._counters.hits += 1
-        try:  # noqa: SIM105 - contextlib.suppress costs a third of the whole read
-            store.entries.move_to_end(name)
-        except KeyError:  # evicted since the lookup
-            pass
-        return value
+        return self._looked_up(key, default)
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
-        self._write(*self._prepared(key, value, ttl))
-        return True
+        return self._stored(key, value, ttl)
 
     async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""
@@ -77,7 +69,7 @@ class AsyncMemoryOps(MemoryKeyspaceState):
             return 0.0
         if entry[1] is None:
             return None
-        return max(0, entry[1] - self._store.monotonic_ns()) / 1e9
+        return max(0, entry[1] - self._store.now()) / self._store.per_ms / 1000
 
     async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
@@ -102,8 +94,8 @@ class AsyncMemoryOps(MemoryKeyspaceState):
             for key, value in checked_mapping(mapping).items()
         ]
         self._require_open()
-        for name, entry in prepared:
-            self._write(name, entry)
+        for each in prepared:
+            self._write(*each)
         return []
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
@@ -132,8 +124,68 @@ class AsyncMemoryOps(MemoryKeyspaceState):
     async def aping(self) -> str:
         """Return one line on the state of the backend."""
         self._require_open()
-        return f"{len(self._store.entries)} entries"
+        return f"{len(self._store.policy.entries)} entries"
 
     async def aclose(self) -> None:
         """Forget everything; later use raises `CacheClosedError`."""
         self._store.close()
+
+
+def lru_reader(state: MemoryKeyspaceState, policy: LRU) -> AsyncReader:
+    """Return what reads entries of an LRU store; ``state`` must not hold it in turn."""
+    entries, use, now = policy.entries, policy.entries.move_to_end, state._store.now
+    space, plain, counters = state._space, state._plain, state._counters
+    looked_up, unreadable = state._looked_up, state._unreadable
+
+    async def aget(key: str, default: Any = None) -> Any:
+        """Return the value under a key, or ``default`` on a miss."""
+        # Keys are checked on a miss only. A subclass of str may compare in its own way.
+        if type(key) is not str:
+            return looked_up(key, default)
+        name = key if plain else (space, key)
+        try:
+            value, deadline, thaw, _ = entries[name]
+            use(name)
+        except KeyError:
+            return looked_up(key, default)
+        if deadline is not None and deadline <= now():
+            return looked_up(key, default)
+        if thaw is not None:
+            try:
+                value = thaw(value)
+            except Exception:
+                return unreadable(default)
+        counters.hits += 1
+        return value
+
+    return aget
+
+
+def s3fifo_reader(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncReader:
+    """Return what reads entries of an S3-FIFO store; ``state`` must not hold it in turn."""
+    entries, now = policy.entries, state._store.now
+    space, plain, counters = state._space, state._plain, state._counters
+    looked_up, unreadable = state._looked_up, state._unreadable
+
+    async def aget(key: str, default: Any = None) -> Any:
+        """Return the value under a key, or ``default`` on a miss."""
+        if type(key) is not str:
+            return looked_up(key, default)
+        try:
+            node = entries[key if plain else (space, key)]
+        except KeyError:
+            return looked_up(key, default)
+        value, deadline, thaw, _ = node.entry
+        if deadline is not None and deadline <= now():
+            return looked_up(key, default)
+        if thaw is not None:
+            try:
+                value = thaw(value)
+            except Exception:
+                return unreadable(default)
+        if node.uses < MOST_USES:
+            node.uses += 1
+        counters.hits += 1
+        return value
+
+    return aget

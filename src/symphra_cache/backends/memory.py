@@ -1,14 +1,17 @@
-"""`MemoryBackend`: in this process, bounded, least recently used goes first."""
+"""`MemoryBackend`: in this process, bounded; by default the least recently used goes first."""
 
 from __future__ import annotations
 
-from symphra_cache._async.memory import AsyncMemoryOps
-from symphra_cache._memory import MemoryStore
-from symphra_cache._sync.memory import SyncMemoryOps
+import symphra_cache._async.memory as _asyncio
+import symphra_cache._sync.memory as _blocking
+from symphra_cache._eviction import LRU
+from symphra_cache._memory import MemoryKeyspaceState
+from symphra_cache._memory_store import MemoryStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal
+    from collections.abc import Callable
+    from typing import Any, Literal
 
     from symphra_cache._metrics import Counters
     from symphra_cache.types import Clock
@@ -16,17 +19,41 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBackend"]
 
 
-class MemoryKeyspace(AsyncMemoryOps, SyncMemoryOps):
+class MemoryKeyspace(_asyncio.AsyncMemoryOps, _blocking.SyncMemoryOps):
     """One namespace in memory, both faces."""
+
+    def __init__(self, store: MemoryStore, path: str, counters: Counters | None = None) -> None:
+        super().__init__(store, path, counters)
+        # Hot path. The readers get a state of their own, for one that held them would be a
+        # circle, and a cache that was dropped would wait for the garbage collector.
+        state = MemoryKeyspaceState(store, path, self._counters)
+        if type(self).get is _blocking.SyncMemoryOps.get:  # no subclass has its own
+            vars(self).update(get=_reader(_blocking, state))
+        if type(self).set is _blocking.SyncMemoryOps.set:
+            vars(self).update(set=self._stored)
+        if type(self).aget is _asyncio.AsyncMemoryOps.aget:
+            vars(self).update(aget=_reader(_asyncio, state))
+
+
+def _reader(face: Any, state: MemoryKeyspaceState) -> object:
+    policy = state._store.policy
+    make = face.lru_reader if isinstance(policy, LRU) else face.s3fifo_reader
+    return make(state, policy)
 
 
 class MemoryBackend(MemoryKeyspace):
-    """A cache in the memory of this process, with exact LRU eviction.
+    """A cache in the memory of this process.
 
-    Safe to use from any thread and any event loop at once; a read takes no lock.
+    Safe to use from any thread and any event loop at once; a read takes no lock. When there is
+    no room, expired entries go first, then those that ``eviction`` says.
 
     Args:
         max_size: how many entries are kept at the most; ``None`` for no bound.
+        max_bytes: how many bytes they take at the most, see ``sizeof``; ``None`` for no bound.
+        sizeof: returns the bytes of a value. Left out, the memory that an entry takes is
+            estimated when it is stored: key, value and the store's own share.
+        eviction: ``"lru"``, exactly the least recently used entry goes first; ``"s3fifo"``
+            resists scans and keeps more of what is asked for often.
         isolation: ``"copy"`` keeps cached values apart from the program's objects;
             ``"shared"`` hands out the very object that was stored.
         clock: where time comes from; for tests, see `symphra_cache.testing.FakeClock`.
@@ -41,14 +68,26 @@ class MemoryBackend(MemoryKeyspace):
         self,
         max_size: int | None = 10_000,
         *,
+        max_bytes: int | None = None,
+        sizeof: Callable[[Any], int] | None = None,
+        eviction: Literal["lru", "s3fifo"] = "lru",
         isolation: Literal["copy", "shared"] = "copy",
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(MemoryStore(max_size, isolation, clock), "")
+        store = MemoryStore(
+            max_size,
+            max_bytes=max_bytes,
+            sizeof=sizeof,
+            eviction=eviction,
+            isolation=isolation,
+            clock=clock,
+        )
+        super().__init__(store, "")
+        self._max_size = max_size
 
     def keyspace(self, path: str, counters: Counters) -> MemoryKeyspace:
         """Return the view on a namespace that counts into ``counters``."""
         return MemoryKeyspace(self._store, path, counters)
 
     def __repr__(self) -> str:
-        return f"MemoryBackend(max_size={self._store.max_size})"
+        return f"MemoryBackend(max_size={self._max_size})"

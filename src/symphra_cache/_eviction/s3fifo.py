@@ -1,0 +1,142 @@
+"""S3-FIFO: three queues, first in, first out, which keep what is asked for more than once.
+
+After Yang, Zhang, Qiu, Yue and Rashmi, "FIFO Queues are All You Need for Cache Eviction",
+SOSP 2023. New entries wait in a small queue, a tenth of all. Those that are used there twice or
+more move on into the main queue, the others go; their names are remembered for a while (the
+ghosts), and who comes back in that time enters the main queue at once. The main queue gives an
+entry another round for each use, up to three.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    from symphra_cache._eviction.lru import Entry
+
+__all__ = ["MOST_USES", "S3FIFO", "Node"]
+
+MOST_USES = 3
+"""Uses beyond these are not counted."""
+
+_SMALL_SHARE = 10  # one in so many entries is in the small queue
+_PATIENCE = 128
+"""Entries that one eviction gives another round at the most; then the next one goes.
+
+An attacker could use every entry three times and make one write walk through all of them.
+"""
+
+
+class Node:
+    """Where an entry stands. ``entry`` is replaced as a whole, ``uses`` may lose a race."""
+
+    __slots__ = ("entry", "queue", "uses")
+
+    def __init__(self, entry: Entry, queue: OrderedDict[Any, Node]) -> None:
+        self.entry = entry
+        self.queue = queue
+        self.uses: int = 0
+
+
+class S3FIFO:
+    """Entries by name, in the order of S3-FIFO.
+
+    ``entries`` may be read, and a node's uses counted, without the owner's lock. The queues are
+    ordered dictionaries, so that a deletion leaves nothing behind in them.
+    """
+
+    __slots__ = ("_ghosts", "_main", "_small", "entries")
+
+    def __init__(self) -> None:
+        self.entries: dict[Any, Node] = {}
+        self._small: OrderedDict[Any, Node] = OrderedDict()
+        self._main: OrderedDict[Any, Node] = OrderedDict()
+        # Of names their hashes only: a collision costs an entry a wrong start, nothing else.
+        self._ghosts: OrderedDict[int, None] = OrderedDict()
+
+    def find(self, name: Hashable) -> Entry | None:
+        """Return the entry under a name without using it; needs no lock."""
+        node = self.entries.get(name)
+        return None if node is None else node.entry
+
+    def use(self, name: Hashable) -> None:
+        """Count a use of an entry, if it is still there; needs no lock."""
+        node = self.entries.get(name)
+        if node is not None and node.uses < MOST_USES:
+            node.uses += 1
+
+    def put(self, name: Hashable, entry: Entry) -> None:
+        """Store an entry, which counts as a use if there is one."""
+        node = self.entries.get(name)
+        if node is not None:
+            node.entry = entry
+            if node.uses < MOST_USES:
+                node.uses += 1
+            return
+        queue = self._small
+        if self._ghosts and self._ghosts.pop(hash(name), self) is None:
+            queue = self._main
+        queue[name] = self.entries[name] = Node(entry, queue)
+
+    def replace(self, name: Hashable, entry: Entry) -> None:
+        """Store an entry instead of the one that is there. That is no use of it."""
+        self.entries[name].entry = entry
+
+    def remove(self, name: Hashable) -> Entry:
+        """Remove and return the entry under a name."""
+        node = self.entries.pop(name)
+        node.queue.pop(name, None)  # gone, if a finalizer called in the middle of an eviction
+        return node.entry
+
+    def evict(self) -> tuple[Hashable, Entry]:
+        """Remove and return the entry whose turn it is; there must be one."""
+        if not self._main or len(self._small) * _SMALL_SHARE >= len(self.entries):
+            evicted = self._evict_from_small()
+            if evicted is not None:
+                return evicted
+        return self._evict_from_main()
+
+    def _evict_from_small(self) -> tuple[Hashable, Entry] | None:
+        """Evict from the small queue; ``None`` if what was looked at moved on to the main one."""
+        small, main = self._small, self._main
+        for _ in range(min(_PATIENCE, len(small))):
+            name, node = small.popitem(last=False)
+            if node.uses <= 1:
+                self.entries.pop(name, None)
+                self._remember(name)
+                return name, node.entry
+            node.uses = 0
+            node.queue = main
+            main[name] = node
+        return None
+
+    def _evict_from_main(self) -> tuple[Hashable, Entry]:
+        main = self._main
+        for _ in range(_PATIENCE):
+            name, node = main.popitem(last=False)
+            if not node.uses:
+                break
+            node.uses -= 1
+            main[name] = node
+        else:
+            name, node = main.popitem(last=False)
+        self.entries.pop(name, None)
+        return name, node.entry
+
+    def _remember(self, name: Hashable) -> None:
+        ghosts = self._ghosts
+        ghosts[hash(name)] = None
+        # As many as the main queue has entries, as the paper says.
+        while len(ghosts) > max(len(self._main), len(self.entries) // 2):
+            ghosts.popitem(last=False)
+
+    def clear(self) -> None:
+        """Remove everything, the ghosts too."""
+        self.entries.clear()
+        self._small.clear()
+        self._main.clear()
+        self._ghosts.clear()

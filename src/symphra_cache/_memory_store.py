@@ -1,0 +1,303 @@
+"""The store of one memory backend: entries of all its namespaces, within their bounds.
+
+Which entry goes when there is no room is decided in ``_eviction``, what expires next is told by
+``_expiry``, sizes are kept in ``_sizes``. What a namespace makes of it is in ``_memory.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from sys import maxsize
+from weakref import WeakValueDictionary
+
+from symphra_cache._clock import monotonic_of
+from symphra_cache._eviction import make_policy
+from symphra_cache._expiry import ExpiryQueue
+from symphra_cache._forks import fork_aware
+from symphra_cache._isolation import frozen, shared
+from symphra_cache._usage import Usage, closed_error
+from symphra_cache.exceptions import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol, TypeAlias
+
+    from symphra_cache._eviction import Policy
+    from symphra_cache._eviction.lru import Entry
+    from symphra_cache._sizes import Sizes
+    from symphra_cache.types import Clock
+
+    Name: TypeAlias = "str | tuple[Space, str]"
+    Thaw: TypeAlias = "Callable[[Any], object]"
+    Isolate: TypeAlias = "Callable[[object], tuple[object, Thaw | None]]"
+
+    class Put(Protocol):
+        """Stores an entry; see `putter`."""
+
+        def __call__(
+            self,
+            name: Name,
+            kept: object,
+            thaw: Thaw | None,
+            lifetime: int | None,
+            size: int = 0,
+            like: Entry | None = None,
+        ) -> object: ...
+
+
+__all__ = ["MemoryStore", "Space", "putter"]
+
+# How many deadlines one write looks at, so that no write takes long: at any time, and before
+# it evicts an entry that lives.
+_SWEEP = 16
+_SWEEP_FOR_ROOM = 256
+
+
+class Space:
+    """A namespace inside a store. Compared by identity, so that no user's key can equal it.
+
+    Held by its keyspaces and by the names of its entries alone: a program that makes a
+    namespace for each of its users leaves nothing behind.
+    """
+
+    __slots__ = ("__weakref__", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path: str = path
+
+
+class MemoryStore:
+    """The entries of one backend, and their bounds.
+
+    Reads take no lock, see the policies. Writes hold ``lock``, a reentrant one, since the
+    garbage collector may run a finalizer that calls the cache while it is held. Values that a
+    write displaces are handed to the caller, who releases them after the lock.
+    """
+
+    def __init__(
+        self,
+        max_size: object = 10_000,
+        *,
+        max_bytes: object = None,
+        sizeof: object = None,
+        eviction: object = "lru",
+        isolation: object = "copy",
+        clock: Clock | None = None,
+    ) -> None:
+        self.max_size: int = _checked_max_size(max_size)
+        self.sizes: Sizes | None = _checked_sizes(max_bytes, sizeof)
+        self.policy: Policy = make_policy(eviction)
+        self.isolate: Isolate = _checked_isolation(isolation)
+        self.now, self.per_ms = monotonic_of(clock)
+        self.lock: threading.RLock = threading.RLock()
+        self.expiries: ExpiryQueue = ExpiryQueue()
+        self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
+        self.plain: Space | None = None
+        self.reported: set[str] = set()
+        self.closed: bool = False
+        self.evictions: int = 0
+        self.expirations: int = 0
+        fork_aware(self)
+
+    def space(self, path: str) -> Space:
+        """Return the space of a path; the first that is asked for uses plain keys."""
+        with self.lock:
+            space = self.spaces.get(path)
+            if space is None:
+                space = self.spaces[path] = Space(path)
+                if self.plain is None and path:
+                    self.plain = space
+            return space
+
+    def find(self, name: Name) -> Entry | None:
+        """Return the live entry under a name without using it; an expired one is dropped."""
+        entry = self.policy.find(name)
+        if entry is None or entry[1] is None or entry[1] > self.now():
+            return entry
+        with self.lock:
+            if self.policy.find(name) is entry:  # nobody has replaced it meanwhile
+                self.remove(name)
+                self.expirations += 1
+        return None
+
+    def remove(self, name: Name) -> Entry:
+        """Remove and return the entry under a name; there must be one. Hold the lock."""
+        if self.sizes is not None:
+            self.sizes.forget(name)
+        return self.policy.remove(name)
+
+    def take(self, name: Name) -> Entry | None:
+        """Remove and return the live entry under a name, if there is one."""
+        if self.closed:
+            raise closed_error()
+        with self.lock:
+            entry = self.find(name)
+            if entry is not None:
+                self.remove(name)
+        return entry
+
+    def sweep(self, now: float, limit: int) -> list[Entry]:
+        """Drop entries that have expired, after at most ``limit`` looks. Hold the lock."""
+        dropped = []
+        policy, expiries = self.policy, self.expiries
+        for queued, name in expiries.due(now, limit):
+            entry = policy.find(name)
+            if entry is None or entry[3] is not queued:
+                continue  # that entry is gone
+            kept, deadline, thaw, _ = entry
+            if deadline is None or deadline <= now:
+                dropped.append(self.remove(name))
+            else:
+                expiries.push(deadline, name, None)
+                policy.replace(name, (kept, deadline, thaw, deadline))
+        self.expirations += len(dropped)
+        return dropped
+
+    def made_room(self, name: Name, size: int, now: float, displaced: object) -> list[object]:
+        """Have entries go until one of that size fits, expired ones first. Hold the lock."""
+        released: list[object] = [displaced]
+        entries, sizes = self.policy.entries, self.sizes
+        while (len(entries) >= self.max_size and name not in entries) or (
+            sizes is not None and sizes.lacks_room(name, size)
+        ):
+            if now >= self.expiries.next_due and (swept := self.sweep(now, _SWEEP_FOR_ROOM)):
+                released += swept
+                continue
+            evicted, entry = self.policy.evict()
+            released.append(entry)
+            self.evictions += 1
+            if sizes is not None:
+                sizes.forget(evicted)
+        if sizes is not None:
+            sizes.note(name, size)
+        return released
+
+    def close(self) -> None:
+        """Forget everything; whoever comes later meets an empty store and is told so."""
+        with self.lock:
+            self.closed = True
+            released = list(self.policy.entries.values())
+            self.policy.clear()
+            self.expiries = ExpiryQueue()
+            if self.sizes is not None:
+                self.sizes.clear()
+        del released  # finalizers run here, outside the lock
+
+    def usage(self) -> Usage:
+        """Return how full the store is."""
+        occupied = None if self.sizes is None else self.sizes.total
+        return Usage(self.evictions, self.expirations, len(self.policy.entries), occupied)
+
+    def before_fork(self) -> None:
+        """Let a write of another thread finish."""
+        self.lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Let writes go on."""
+        self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start with a lock that no thread of the parent waits for, on the same object."""
+        self.lock._at_fork_reinit()  # type: ignore[attr-defined] # as the threading module does
+
+
+def putter(store: MemoryStore) -> Put:
+    """Return what stores entries. It takes the lock itself.
+
+    Args:
+        store: where; it must not hold what is returned, for that would be a circle.
+
+    Returns:
+        A function of the entry's name, of what is kept of the value, of how a caller's value is
+        made of that (``None``: it is the value), of the ms until it expires (``None``: never)
+        and of its bytes, if the store counts bytes. ``like`` is an entry whose expiry it takes
+        instead. Storing counts as a use. Returned is what was displaced: finalizers of values
+        run when the caller, who holds no lock any more, lets go of it.
+    """
+    # Hot path: variables of a closure, and a lock without `with`, cost half of what attributes
+    # and `with` do.
+    policy, expiries, sizes = store.policy, store.expiries, store.sizes
+    find, put_used, clock, per_ms = policy.find, policy.put, store.now, store.per_ms
+    entries, max_size = policy.entries, store.max_size
+    ordered = entries if isinstance(entries, OrderedDict) else None
+    acquire, release = store.lock.acquire, store.lock.release
+
+    def put(
+        name: Name,
+        kept: object,
+        thaw: Thaw | None,
+        lifetime: int | None,
+        size: int = 0,
+        like: Entry | None = None,
+    ) -> object:
+        deadline = queued = gone = None
+        displaced: object = None
+        acquire()
+        try:
+            if store.closed:
+                raise closed_error()
+            now = clock()
+            if now >= expiries.next_due:
+                displaced = store.sweep(now, _SWEEP)
+            previous = find(name)
+            if sizes is not None or (previous is None and len(entries) >= max_size):
+                if ordered is None or sizes is not None or displaced is not None:
+                    displaced = store.made_room(name, size, now, displaced)
+                else:
+                    displaced = evicted = ordered.popitem(last=False)
+                    gone = evicted[1][3]
+                    store.evictions += 1
+            if lifetime is not None:
+                deadline = queued = now + lifetime * per_ms
+                if previous is not None and previous[1] is not None and previous[1] <= deadline:
+                    queued = previous[3]  # once that has passed, the sweep sees the new one
+                else:
+                    expiries.push(deadline, name, lifetime, gone)
+                    if expiries.size > expiries.limit:
+                        expiries.tidy(len(entries), find)
+            elif like is not None:
+                deadline, queued = like[1], like[3]
+            if ordered is not None:
+                ordered[name] = (kept, deadline, thaw, queued)
+                if previous is not None:
+                    ordered.move_to_end(name)
+            else:
+                put_used(name, (kept, deadline, thaw, queued))
+        finally:
+            release()
+        return previous if displaced is None else (previous, displaced)
+
+    return put
+
+
+def _checked_max_size(max_size: object) -> int:
+    if max_size is None:
+        return maxsize
+    if type(max_size) is int and max_size > 0:
+        return max_size
+    got = repr(max_size) if type(max_size) is int else type(max_size).__name__
+    raise ConfigurationError(f"max_size must be a positive int or None (unbounded), got {got}")
+
+
+def _checked_sizes(max_bytes: object, sizeof: object) -> Sizes | None:
+    if max_bytes is not None:
+        from symphra_cache._sizes import Sizes  # a program without a bound never loads it
+
+        return Sizes(max_bytes, sizeof)
+    if sizeof is not None:
+        raise ConfigurationError("sizeof is of use with max_bytes only; give max_bytes, too")
+    return None
+
+
+def _checked_isolation(isolation: object) -> Isolate:
+    if isolation == "copy":
+        return frozen
+    if isolation == "shared":
+        return shared
+    got = repr(isolation) if isinstance(isolation, str) else type(isolation).__name__
+    raise ConfigurationError(
+        f"isolation must be 'copy' or 'shared', got {got}; 'copy' keeps cached values "
+        "apart from the program's own objects"
+    )
