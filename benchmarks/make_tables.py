@@ -27,7 +27,8 @@ def updated(text: str, results: Path) -> str:
     """Return a document with the tables that the stored results give."""
 
     def section(found: re.Match[str]) -> str:
-        tables = report(loaded(results / f"{found['name']}.json"))
+        path = results / f"{found['name']}.json"
+        tables = report(loaded(path)) if path.exists() else "Not measured yet.\n"
         return f"{found[1]}\n{tables}\n{found[3]}"
 
     return SECTION.sub(section, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -94,21 +95,14 @@ class Threads(Loop):
         return took * passes / (share * count)
 
     def _times(self, share: int) -> list[Timed]:
-        times: list[Timed] = []
         ready = threading.Barrier(len(self._pieces))
 
-        def work(chunks: Iterable[object]) -> None:
+        def work(chunks: Iterable[object]) -> Timed:
             ready.wait()
-            times.append(self._timed(chunks, share, self._value))
+            return self._timed(chunks, share, self._value)
 
-        threads = [threading.Thread(target=work, args=(piece,)) for piece in self._pieces]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if len(times) < len(threads):
-            raise RuntimeError("a thread died")
-        return times
+        with ThreadPoolExecutor(len(self._pieces)) as threads:
+            return list(threads.map(work, self._pieces))
 
 
 class Once:

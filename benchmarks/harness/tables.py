@@ -42,8 +42,7 @@ def _goal_row(work: Work, goal: dict[str, Any]) -> Sequence[str]:
     start = (goal["row"], work["name"], _bounded(goal), f"{SIGNS[goal['kind']]} {goal['limit']:g}")
     absent = [name for name in needed(goal) if name not in rounds_of(work)]
     if absent:
-        reasons = [f"{name}: {work['absent'].get(name, 'not measured')}" for name in absent]
-        return (*start, "–", "–", "not measured: " + "; ".join(reasons))
+        return (*start, "–", "–", f"not measured: no figure of {', '.join(absent)}")
     found = spread(measured(rounds_of(work), goal))
     return (*start, _number(found.median), _quartiles(found), verdict(found.median, goal))
 

@@ -35,7 +35,7 @@ KEYS = 1_000
 NO_TTL = "no time to live"
 ONE_TTL = "one time to live for all entries"
 UNBOUNDED = "not bounded"
-NO_LOCK = "not thread-safe by contract"
+NO_LOCK = "promises nothing about threads"
 FLOOR = "not a cache: no bound, no time to live, no counters"
 
 s3fifo = partial(symphra, eviction="s3fifo")

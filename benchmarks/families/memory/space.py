@@ -137,7 +137,7 @@ SPACE = (
         f"`get`, a hit among {MANY:,} entries in no order, against the same among {FEW:,}",
         sizes(),
         (Goal("M7", LRU, 1.6, few(LRU)),),
-        (few(LRU), few(DICT)),
+        (few(LRU), few(MOKA), few(DICT)),
         rounds=(7, 40),
     ),
 )

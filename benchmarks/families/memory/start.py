@@ -38,7 +38,7 @@ def started(program: str) -> Once:
     def figure() -> float:
         begun = perf_counter_ns()
         subprocess.run([sys.executable, "-I", "-c", program, *arguments], check=True)
-        return perf_counter_ns() - begun
+        return (perf_counter_ns() - begun) / 1e6
 
     figure()  # compiles what is not compiled yet
     return Once(figure)
@@ -55,6 +55,7 @@ START = (
         ),
         (Goal("C2", OURS, 0.4, THEIRS, minus=BARE),),
         (BARE,),
+        unit="ms",
         calibrated=False,
     ),
 )
