@@ -50,7 +50,7 @@ class Goal:
     Args:
         row: of the table of goals, for example ``M1``.
         subject: the name of a contestant.
-        limit: the bound.
+        limit: the bound; ``None`` shows the figure for information.
         peer: the name of the contestant that it is compared with.
         minus: a contestant whose figure is first taken off both.
         growth: names of (subject, peer) in a smaller setting: the bound is on the ratio of
@@ -61,7 +61,7 @@ class Goal:
 
     row: str
     subject: str
-    limit: float
+    limit: float | None
     peer: str | None = None
     minus: str | None = None
     growth: tuple[str, str] | None = None

@@ -5,6 +5,7 @@ The one part of the reporting that needs matplotlib. The same result gives the s
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -44,7 +45,7 @@ def _draw(work: dict[str, Any], path: Path, where: str) -> Path:
     )
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{work['unit'] or 'share'}, median and quartiles ({where})")
-    axes.set_title(work["title"].replace("`", ""), fontsize=9)
+    figure.suptitle(fill(work["title"].replace("`", ""), 90), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, metadata={"Date": None})
     return path

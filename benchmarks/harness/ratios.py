@@ -62,7 +62,9 @@ def needed(goal: dict[str, Any]) -> list[str]:
 
 def verdict(median: float, goal: dict[str, Any]) -> str:
     """Say whether a goal is met, and if not by how much it is missed."""
-    limit = goal["limit"]
+    limit = goal.get("limit")
+    if limit is None:
+        return "for information"
     if goal["kind"] == "equal":
         away = abs(median - limit)
         return "met" if away <= goal["tolerance"] else f"UNMET ({away:.3f} away)"

@@ -39,7 +39,8 @@ def _goals(works: Iterable[Work]) -> str:
 
 
 def _goal_row(work: Work, goal: dict[str, Any]) -> Sequence[str]:
-    start = (goal["row"], work["name"], _bounded(goal), f"{SIGNS[goal['kind']]} {goal['limit']:g}")
+    bound = f"{SIGNS[goal['kind']]} {goal['limit']:g}" if "limit" in goal else "–"
+    start = (goal["row"], work["name"], _bounded(goal), bound)
     absent = [name for name in needed(goal) if name not in rounds_of(work)]
     if absent:
         return (*start, "–", "–", f"not measured: no figure of {', '.join(absent)}")

@@ -49,6 +49,7 @@ RESULT: dict[str, Any] = {
                     **{"row": "T5", "subject": "ours", "peer": "peer"},
                     **{"growth": ["floor", "peer"], "limit": 9, "kind": "at most"},
                 },
+                {"row": "T7", "subject": "ours", "peer": "floor", "kind": "at most"},
                 {"row": "T6", "subject": "ours", "peer": "gone", "limit": 1, "kind": "at most"},
             ],
             "lacks": {"peer": "no time to live"},
@@ -120,6 +121,10 @@ def test_ratios_are_formed_within_rounds(written: str) -> None:
 def test_the_verdict_says_by_how_much_a_goal_is_missed(written: str) -> None:
     assert row(written, "T2")[-1] == "UNMET (1.25 × goal)"
     assert row(written, "T3")[-1] == "UNMET (0.80 × goal)"
+
+
+def test_without_a_limit_there_is_no_verdict(written: str) -> None:
+    assert row(written, "T7")[-4:] == ["–", "4.00", "3.00 – 5.00", "for information"]
 
 
 def test_a_floor_is_taken_off_within_rounds(written: str) -> None:

@@ -82,7 +82,7 @@ MIXED = (
         "mixed",
         f"An operation of the mixed stream ({SHAPE})",
         contestants(PEERS, mixed, TTL),
-        (Goal("M3", LRU, 1.5, MOKA),),
+        (Goal("M3", LRU, 1.5, MOKA), Goal("M3", S3FIFO, None, MOKA)),
         (DICT, MOKA),
         plot=True,
     ),

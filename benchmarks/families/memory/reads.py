@@ -32,6 +32,7 @@ GOALS = (
     Goal("M1", LRU, 1.0, MOKA),
     Goal("M1", LRU, 7.0, DICT),
     Goal("M1", S3FIFO, 6.0, DICT),
+    Goal("M1", S3FIFO, None, MOKA),
 )
 EXPIRING = (
     *CORE,
@@ -84,7 +85,7 @@ READS = (
     ),
     Work(
         "get-dict",
-        "`get`, a hit: dict of 3 fields, with a time to live",
+        "`get`, a hit: dict of 3 fields, with a time to live; each caller's own unless shared",
         contestants(MUTABLE, reads, TTL, records),
         (
             Goal("M1", LRU, 1.35, MOKA),

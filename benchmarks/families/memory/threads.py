@@ -16,10 +16,12 @@ from families.memory.common import (
     LRU,
     MOKA,
     PREDECESSOR,
+    S3FIFO,
     TTL,
     contestants,
     integers,
     keys,
+    shuffled,
 )
 from families.memory.mixed import CAPACITY as MIXED_CAPACITY
 from families.memory.mixed import VALUE, WARM_UP, operations
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 def reading(adapter: Adapter, count: int) -> Threads:
     """Return a runner of hits in so many threads."""
     calls, names = adapter(CAPACITY, TTL), keys(KEYS)
-    chunks = [[*names[start:], *names[:start]] for start in range(0, KEYS, KEYS // 4)]
+    order = shuffled(names)
+    chunks = [[*order[start:], *order[:start]] for start in range(0, KEYS, KEYS // 4)]
     pairs = zip(names, integers(KEYS), strict=True)
     return Threads(count, calls, calls.each_get(), chunks, pairs=pairs, held=names)
 
@@ -63,6 +66,7 @@ def both(runner: Callable[..., Threads]) -> tuple[Contestant, ...]:
 
 GOALS = (
     Goal("M6", LRU, 1.0, MOKA),
+    Goal("M6", S3FIFO, None, MOKA),
     Goal("M6", LRU, 1.1, DICT, growth=(alone(LRU), alone(DICT))),
 )
 

@@ -13,11 +13,13 @@ from families.memory.common import (
     MOKA,
     ONE_TTL,
     PREDECESSOR,
+    S3FIFO,
     TTL,
     UNBOUNDED,
     contestants,
     keys,
     replacements,
+    shuffled,
 )
 from harness.model import Goal, Work
 from harness.runners import Loop, chunked
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 def evictions(adapter: Adapter, ttl: int) -> Loop:
     """Return a runner of sets that each evict: four times as many keys as fit, in turn."""
-    calls, names = adapter(CAPACITY, ttl), keys(4 * CAPACITY)
+    calls, names = adapter(CAPACITY, ttl), shuffled(keys(4 * CAPACITY))
     pairs = ((key, 1_000_000) for key in names)
     return Loop(calls, calls.each_set(), chunked(names, 1_000), 1_000_000, pairs=pairs)
 
@@ -46,7 +48,7 @@ PEERS = (
     ("dogpile.cache memory", blocking.dogpile, f"{UNBOUNDED}; {ONE_TTL}"),
     (PREDECESSOR, symphra, ""),
 )
-GOALS = (Goal("M2", LRU, 1.2, MOKA),)
+GOALS = (Goal("M2", LRU, 1.2, MOKA), Goal("M2", S3FIFO, None, MOKA))
 
 WRITES = (
     Work(
