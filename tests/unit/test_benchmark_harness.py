@@ -1,4 +1,4 @@
-"""The harness does what it says: compiled loops, rounds, contestants that fail. Nothing is timed."""
+"""The harness does what it says: compiled loops, rounds, contestants that fail; untimed."""
 
 from __future__ import annotations
 
