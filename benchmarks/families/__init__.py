@@ -1,0 +1,1 @@
+"""What is measured: one package per family, each with its ``WORKS``."""

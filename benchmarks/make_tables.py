@@ -1,0 +1,81 @@
+"""Puts the tables of stored results into the documentation, or checks that they are there.
+
+    python benchmarks/make_tables.py            writes the tables
+    python benchmarks/make_tables.py --plots    and the plots, which needs matplotlib
+    python benchmarks/make_tables.py --check    fails, with a diff, if the tables are stale
+
+A document says with ``<!-- results: memory-3.11 -->`` where the tables of
+``results/memory-3.11.json`` go; they end with ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from difflib import unified_diff
+from pathlib import Path
+
+from harness.results import loaded
+from harness.tables import report
+
+HOME = Path(__file__).resolve().parent
+SECTION = re.compile(r"(<!-- results: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def updated(text: str, results: Path) -> str:
+    """Return a document with the tables that the stored results give."""
+
+    def section(found: re.Match[str]) -> str:
+        path = results / f"{found['name']}.json"
+        tables = report(loaded(path)) if path.exists() else "Not measured yet.\n"
+        return f"{found[1]}\n{tables}\n{found[3]}"
+
+    return SECTION.sub(section, text)
+
+
+def check(document: Path, text: str) -> bool:
+    """Tell whether a document is up to date; show what differs."""
+    stored = document.read_text(encoding="utf-8")
+    lines = stored.splitlines(keepends=True), text.splitlines(keepends=True)
+    sys.stdout.writelines(unified_diff(*lines, document.name, "what the results give"))
+    return stored == text
+
+
+def draw(results: Path, plots: Path) -> None:
+    """Draw the plots of all stored results."""
+    from harness.plots import plot
+
+    for path in sorted(results.glob("*.json")):
+        plot(loaded(path), plots, path.stem)
+
+
+def main() -> int:
+    """Write or check."""
+    arguments = _parser().parse_args()
+    document = arguments.document
+    text = updated(document.read_text(encoding="utf-8"), arguments.results)
+    if arguments.check:
+        return 0 if check(document, text) else 1
+    document.write_text(text, encoding="utf-8")
+    if arguments.plots:
+        draw(arguments.results, document.parent / "plots")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Tables of stored results.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if stale")
+    parser.add_argument("--plots", action="store_true", help="draw the plots, too")
+    parser.add_argument("--results", type=Path, default=HOME / "results", metavar="FOLDER")
+    parser.add_argument(
+        "--document",
+        type=Path,
+        default=HOME.parent / "docs" / "en" / "performance.md",
+        metavar="FILE",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
