@@ -58,8 +58,10 @@ class MemoryKeyspaceState:
         store = self._store
         if store.closed:
             raise closed_error()
-        name = self._name(text)
-        entry = store.find(name)
+        name = text if self._plain else (self._space, text)
+        entry = store.policy.find(name)
+        if entry is not None and entry[1] is not None and entry[1] <= store.now():
+            entry = store.find(name)  # drops it
         if entry is None:
             self._counters.misses += 1
             return default

@@ -70,7 +70,7 @@ STRANGERS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("_async", "_async.*"), ("_sync", "_sync.*")),
     (
         ("manager", "_manager", "_async.manager", "_sync.manager"),
-        ("backends.memory", "_async.memory", "_sync.memory", "_memory*"),
+        ("backends.memory", "_async.memory*", "_sync.memory*", "_memory*"),
         ("backends.file", "_async.file", "_sync.file", "_file", "_sqlite*"),
         ("backends.redis", "_async.redis", "_sync.redis", "_redis*"),
         ("backends.null", "_async.null", "_sync.null", "_null"),

@@ -1,13 +1,12 @@
 # Source of the blocking twin: edit here, then run scripts/run_unasync.py.
 """One face of the memory backend. Nothing waits here: the state answers at once.
 
-The readers at the end are the hot path of the whole library: closures, one for each policy,
-since a variable of a closure costs less than an attribute. docs/en/design.md has the numbers.
+What backends use of it for ``get`` is a reader of ``memory_readers.py``, save in subclasses that
+have a ``get`` of their own.
 """
 
 from __future__ import annotations
 
-from symphra_cache._eviction.s3fifo import MOST_USES
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_key, checked_keys, checked_mapping
 from symphra_cache._memory import MemoryKeyspaceState
@@ -17,18 +16,12 @@ from symphra_cache.types import MISSING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping
-    from typing import Any, Protocol
+    from typing import Any
 
-    from symphra_cache._eviction import LRU, S3FIFO
     from symphra_cache.types import TTL
 
-    class AsyncReader(Protocol):
-        """Returns the value under a key, or a default."""
 
-        async def __call__(self, key: str, default: Any = None) -> Any: ...
-
-
-__all__ = ["AsyncMemoryOps", "lru_reader", "s3fifo_reader"]
+__all__ = ["AsyncMemoryOps"]
 
 
 class AsyncMemoryOps(MemoryKeyspaceState):
@@ -129,63 +122,3 @@ class AsyncMemoryOps(MemoryKeyspaceState):
     async def aclose(self) -> None:
         """Forget everything; later use raises `CacheClosedError`."""
         self._store.close()
-
-
-def lru_reader(state: MemoryKeyspaceState, policy: LRU) -> AsyncReader:
-    """Return what reads entries of an LRU store; ``state`` must not hold it in turn."""
-    entries, use, now = policy.entries, policy.entries.move_to_end, state._store.now
-    space, plain, counters = state._space, state._plain, state._counters
-    looked_up, unreadable = state._looked_up, state._unreadable
-
-    async def aget(key: str, default: Any = None) -> Any:
-        """Return the value under a key, or ``default`` on a miss."""
-        # Keys are checked on a miss only. A subclass of str may compare in its own way.
-        if type(key) is not str:
-            return looked_up(key, default)
-        name = key if plain else (space, key)
-        try:
-            value, deadline, thaw, _ = entries[name]
-            use(name)
-        except KeyError:
-            return looked_up(key, default)
-        if deadline is not None and deadline <= now():
-            return looked_up(key, default)
-        if thaw is not None:
-            try:
-                value = thaw(value)
-            except Exception:
-                return unreadable(default)
-        counters.hits += 1
-        return value
-
-    return aget
-
-
-def s3fifo_reader(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncReader:
-    """Return what reads entries of an S3-FIFO store; ``state`` must not hold it in turn."""
-    entries, now = policy.entries, state._store.now
-    space, plain, counters = state._space, state._plain, state._counters
-    looked_up, unreadable = state._looked_up, state._unreadable
-
-    async def aget(key: str, default: Any = None) -> Any:
-        """Return the value under a key, or ``default`` on a miss."""
-        if type(key) is not str:
-            return looked_up(key, default)
-        try:
-            node = entries[key if plain else (space, key)]
-        except KeyError:
-            return looked_up(key, default)
-        value, deadline, thaw, _ = node.entry
-        if deadline is not None and deadline <= now():
-            return looked_up(key, default)
-        if thaw is not None:
-            try:
-                value = thaw(value)
-            except Exception:
-                return unreadable(default)
-        if node.uses < MOST_USES:
-            node.uses += 1
-        counters.hits += 1
-        return value
-
-    return aget

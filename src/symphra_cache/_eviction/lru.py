@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
+from math import inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     # A tuple is never changed, so a value and its expiry can't be read torn.
     Entry: TypeAlias = "tuple[Any, float | None, Callable[[Any], object] | None, float | None]"
 
-__all__ = ["LRU"]
+__all__ = ["ABSENT", "LRU"]
+
+ABSENT: Entry = (None, -inf, None, None)
+"""Stands for an entry that isn't there: it has expired long ago."""
 
 
 class LRU:
@@ -29,8 +33,8 @@ class LRU:
 
     def __init__(self) -> None:
         self.entries: OrderedDict[Any, Entry] = OrderedDict()
-        # Returns the entry under a name, or None, without using it. Needs no lock.
-        self.find: Callable[[Any], Entry | None] = self.entries.get
+        # Returns the entry under a name, or a default, without using it. Needs no lock.
+        self.find = self.entries.get
 
     def use(self, name: Hashable) -> None:
         """Count a use of an entry, if it is still there; needs no lock."""

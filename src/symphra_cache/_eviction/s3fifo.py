@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from symphra_cache._eviction.lru import ABSENT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._eviction.lru import Entry
 
-__all__ = ["MOST_USES", "S3FIFO", "Node"]
+__all__ = ["MOST_USES", "NOBODY", "S3FIFO", "Node"]
 
 MOST_USES = 3
 """Uses beyond these are not counted."""
@@ -40,6 +42,10 @@ class Node:
         self.entry = entry
         self.queue = queue
         self.uses: int = 0
+
+
+NOBODY = Node(ABSENT, OrderedDict())
+"""Stands for the node of an entry that isn't there."""
 
 
 class S3FIFO:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import symphra_cache._async.memory as _asyncio
-import symphra_cache._sync.memory as _blocking
+import symphra_cache._async.memory_readers as _asyncio
+import symphra_cache._sync.memory_readers as _blocking
+from symphra_cache._async.memory import AsyncMemoryOps
 from symphra_cache._eviction import LRU
 from symphra_cache._memory import MemoryKeyspaceState
 from symphra_cache._memory_store import MemoryStore
+from symphra_cache._sync.memory import SyncMemoryOps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,25 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBackend"]
 
 
-class MemoryKeyspace(_asyncio.AsyncMemoryOps, _blocking.SyncMemoryOps):
+class MemoryKeyspace(AsyncMemoryOps, SyncMemoryOps):
     """One namespace in memory, both faces."""
 
     def __init__(self, store: MemoryStore, path: str, counters: Counters | None = None) -> None:
         super().__init__(store, path, counters)
-        # Hot path. The readers get a state of their own, for one that held them would be a
-        # circle, and a cache that was dropped would wait for the garbage collector.
+        # Hot path. The readers get a state of their own, see there. A subclass's methods stay.
         state = MemoryKeyspaceState(store, path, self._counters)
-        if type(self).get is _blocking.SyncMemoryOps.get:  # no subclass has its own
-            vars(self).update(get=_reader(_blocking, state))
-        if type(self).set is _blocking.SyncMemoryOps.set:
-            vars(self).update(set=self._stored)
-        if type(self).aget is _asyncio.AsyncMemoryOps.aget:
-            vars(self).update(aget=_reader(_asyncio, state))
+        own = vars(self)
+        if type(self).get is SyncMemoryOps.get:
+            own.update(get=_reader(_blocking, state))
+        if type(self).aget is AsyncMemoryOps.aget:
+            own.update(aget=_reader(_asyncio, state))
+        if type(self).set is SyncMemoryOps.set:
+            own.update(set=self._stored)
 
 
 def _reader(face: Any, state: MemoryKeyspaceState) -> object:
+    """Return the reader of one face for a store's policy and a namespace's way to name."""
     policy = state._store.policy
-    make = face.lru_reader if isinstance(policy, LRU) else face.s3fifo_reader
+    if isinstance(policy, LRU):
+        make = face.lru_reader if state._plain else face.lru_reader_of_space
+    else:
+        make = face.s3fifo_reader if state._plain else face.s3fifo_reader_of_space
     return make(state, policy)
 
 
