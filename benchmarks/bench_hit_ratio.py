@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import hit_ratio_plot
 import traces
 from optimum import optimal_hits
-
 from symphra_cache import CacheManager
 from symphra_cache.backends import MemoryBackend
 
