@@ -146,7 +146,7 @@ SPACE = (
         "get-among-many",
         f"`get`, a hit: all of {MANY:,} entries in no order, against all of {FEW:,}",
         sizes(None),
-        growths(1.6),
+        growths(None),
         (DICT, MOKA),
         longer=4,  # the few must be in the processor's cache again, after the others' many
         rounds=(7, 25),
@@ -155,7 +155,7 @@ SPACE = (
         "get-few-among-many",
         f"`get`, a hit: the same {KEYS:,} keys among {MANY:,} entries, against among {FEW:,}",
         sizes(KEYS),
-        growths(None),
+        growths(1.6),
         (DICT, MOKA),
         longer=4,  # the few must be in the processor's cache again, after the others' many
         rounds=(7, 25),

@@ -130,8 +130,8 @@ class S3FIFO:
     def _remember(self, name: Hashable) -> None:
         ghosts = self._ghosts
         ghosts[hash(name)] = None
-        # As many as the main queue has entries, as the paper says.
-        while len(ghosts) > max(len(self._main), len(self.entries) // 2):
+        # As many as the main queue is meant to have entries, as the paper says.
+        if len(ghosts) > len(self.entries) * (_SMALL_SHARE - 1) // _SMALL_SHARE:
             ghosts.popitem(last=False)
 
     def clear(self) -> None:
