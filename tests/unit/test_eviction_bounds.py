@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symphra_cache import CacheManager
+from symphra_cache._eviction import S3FIFO
 from symphra_cache.backends import MemoryBackend
 from symphra_cache.testing import FakeClock
 
@@ -33,6 +34,16 @@ operations = st.lists(
 )
 
 
+def check_queues(backend: MemoryBackend) -> None:
+    """Check that each entry of S3-FIFO stands in one queue, and that ghosts are bounded."""
+    policy = backend._store.policy
+    if isinstance(policy, S3FIFO):
+        assert policy._small.keys() | policy._main.keys() == policy.entries.keys()
+        assert len(policy._small) + len(policy._main) == len(policy.entries)
+        assert all(node.queue[name] is node for name, node in policy.entries.items())
+        assert len(policy._ghosts) <= backend._store.max_size
+
+
 class Watched:
     """A cache beside a model without bounds: an eviction may lose an entry, and nothing else."""
 
@@ -51,6 +62,7 @@ class Watched:
             getattr(self, name)(key, ttl)
             assert (self.backend.usage().entries or 0) <= self.max_size
         assert self.cache.count() <= self.max_size
+        check_queues(self.backend)
 
     def expected(self, key: str) -> int | None:
         """Return what lives under a key if it was not evicted."""
@@ -113,7 +125,7 @@ class Watched:
 
 @each_policy
 @given(max_size=st.integers(1, 8), operations=operations)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_a_cache_never_holds_more_than_it_may(
     policy: Policy, max_size: int, operations: list[Operation]
 ) -> None:
@@ -130,3 +142,30 @@ def test_long_runs_stay_within_bounds(policy: Policy, max_size: int) -> None:
         watched.run(
             (random.choice(NAMES), random.choice(keys), random.choice(TTLS)) for _ in range(1_500)
         )
+
+
+@each_policy
+def test_entries_that_are_removed_leave_nothing_behind(policy: Policy) -> None:
+    watched = Watched(policy, max_size=5)
+    for number in range(2_000):
+        watched.run([("set", str(number), 3), ("delete", str(number), None)])
+    assert watched.backend.usage().entries == 0
+    watched.run([("set", "k", 3), ("delete", "k", None)] * 2_000)
+    assert watched.backend.usage().entries == 0
+    assert watched.backend._store.expiries.size < 1_500  # tidied after 1,024
+
+
+def test_names_that_come_back_again_and_again_stay_within_bounds() -> None:
+    watched = Watched("s3fifo", max_size=10)
+    for number in range(2_000):  # each is evicted, remembered, and asked for while a ghost
+        watched.run([("set", str(number), None), ("set", str(number - 12), None)])
+
+
+@each_policy
+def test_an_entry_used_often_makes_room_at_last(policy: Policy) -> None:
+    watched = Watched(policy, max_size=10)
+    for number in range(500):
+        watched.run([("set", str(number), None), *[("get", str(number), None)] * 5])
+    kept = set(watched.cache.scan())
+    assert kept
+    assert not kept & {str(number) for number in range(450)}

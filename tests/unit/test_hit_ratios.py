@@ -33,12 +33,12 @@ FLOORS = {
     "zipf 1.0": (0.4, 0.665),
     "zipf 1.2": (0.6, 0.82),
     "zipf and scans": (0.265, 0.43),
-    "loop": (0.6, 0.7),
+    "loop": (0.7, 0.72),
     "one echo": (0.33, 0.33),
-    "short reuse": (0.53, 0.53),
-    "late reuse": (0.07, 0.09),
-    "hot set, slow shift": (0.82, 0.85),
-    "hot set, fast shift": (0.45, 0.49),
+    "short reuse": (0.45, 0.515),
+    "late reuse": (0.05, 0.09),
+    "hot set, slow shift": (0.825, 0.85),
+    "hot set, fast shift": (0.445, 0.49),
 }
 SHARES = (0.01, 0.1)
 each_stream = pytest.mark.parametrize("name", FLOORS)
