@@ -38,9 +38,10 @@ class _Lane:
     Each deadline is followed by its name, which takes less than pairs would.
     """
 
-    __slots__ = ("rest", "seen")
+    __slots__ = ("last", "rest", "seen")
 
     def __init__(self) -> None:
+        self.last: float = -inf  # the deadline that was pushed last
         self.seen: deque[Any] = deque()
         self.rest: deque[Any] = deque()
 
@@ -110,9 +111,10 @@ class ExpiryQueue:
         limit: when there are more, the owner calls `tidy`.
     """
 
-    __slots__ = ("_heap", "_is_tidying", "_lanes", "limit", "next_due", "size")
+    __slots__ = ("_heap", "_is_tidying", "_lanes", "_resolution", "limit", "next_due", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, resolution: float) -> None:
+        self._resolution = resolution
         self._lanes: dict[int | None, _Lane] = {}
         self._heap = _Heap()
         self._is_tidying = False
@@ -122,8 +124,12 @@ class ExpiryQueue:
 
     def push(
         self, deadline: float, name: Hashable, ttl: int | None, gone: float | None = None
-    ) -> None:
-        """Note that an entry expires.
+    ) -> float:
+        """Note that an entry expires, and return when.
+
+        That is the deadline itself, or the one pushed before it with the same ttl if the two are
+        nearer to each other than the resolution: entries that are written together share an
+        object, which saves a sixth of their memory.
 
         Args:
             deadline: when.
@@ -138,6 +144,10 @@ class ExpiryQueue:
         if lane is None:
             self._push_elsewhere(deadline, name, ttl)
         else:
+            if deadline - lane.last < self._resolution:
+                deadline = lane.last
+            else:
+                lane.last = deadline
             rest = lane.rest
             rest.append(deadline)
             rest.append(name)
@@ -146,10 +156,11 @@ class ExpiryQueue:
                 if queue[0] is gone:
                     queue.popleft()
                     queue.popleft()
-                    return
+                    return deadline
         self.size += 1
         if deadline < self.next_due:
             self.next_due = deadline
+        return deadline
 
     def _push_elsewhere(self, deadline: float, name: Hashable, ttl: int | None) -> None:
         lanes = self._lanes

@@ -54,7 +54,11 @@ class MemoryKeyspaceState:
 
     def _looked_up(self, key: object, default: Any) -> Any:
         """Answer a read, whatever the key: the whole of what the readers do for the common case."""
-        text = checked_key(key)
+        # Hot path: misses come this way.
+        if type(key) is str and key.isascii() and 0 < len(key) <= MAX_KEY_BYTES:
+            text = key
+        else:
+            text = checked_key(key)
         store = self._store
         if store.closed:
             raise closed_error()
@@ -120,14 +124,14 @@ class MemoryKeyspaceState:
         """Write unless something lives under the name; tell whether nothing did."""
         self._require_open()
         store = self._store
-        with store.lock:
+        with store.turn:
             if store.find(name) is not None:
                 return False
             if lifetime == 0:
                 return True
             displaced = self._put(name, kept, thaw, lifetime, size)
         self._counters.sets += 1
-        del displaced  # finalizers run here, outside the lock
+        del displaced  # finalizers run here, after the turn
         return True
 
     def _remove(self, name: Name) -> bool:
@@ -159,7 +163,7 @@ class MemoryKeyspaceState:
             return self._store.take(name) is not None
         self._require_open()
         store = self._store
-        with store.lock:
+        with store.turn:
             entry = store.find(name)
             if entry is None:
                 return False
@@ -180,9 +184,9 @@ class MemoryKeyspaceState:
             total = added(0 if entry is None else _number(entry), delta)
             if entry is None and lifetime == 0:
                 return total
-            # Outside the lock, for it may call the program's own function.
+            # Before the turn, for it may call the program's own function.
             size = 0 if store.sizes is None else store.sizes.measure(text, total, total)
-            with store.lock:
+            with store.turn:
                 if store.find(name) is not entry:
                     continue  # somebody was faster
                 if entry is None:

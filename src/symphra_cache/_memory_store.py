@@ -6,9 +6,10 @@ Which entry goes when there is no room is decided in ``_eviction``, what expires
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from sys import maxsize
+from threading import get_ident
+from time import sleep
 from weakref import WeakValueDictionary
 
 from symphra_cache._clock import monotonic_of
@@ -16,6 +17,7 @@ from symphra_cache._eviction import make_policy
 from symphra_cache._expiry import ExpiryQueue
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import frozen, shared
+from symphra_cache._turns import NAP, Turn
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import ConfigurationError
 
@@ -71,9 +73,9 @@ class Space:
 class MemoryStore:
     """The entries of one backend, and their bounds.
 
-    Reads take no lock, see the policies. Writes hold ``lock``, a reentrant one, since the
-    garbage collector may run a finalizer that calls the cache while it is held. Values that a
-    write displaces are handed to the caller, who releases them after the lock.
+    Reads need no turn, see the policies. Writes take turns; since the garbage collector may run
+    a finalizer that calls the cache in the middle of one, turns nest. Values that a write
+    displaces are handed to the caller, who lets go of them after the turn.
     """
 
     def __init__(
@@ -91,8 +93,8 @@ class MemoryStore:
         self.policy: Policy = make_policy(eviction)
         self.isolate: Isolate = _checked_isolation(isolation)
         self.now, self.per_ms = monotonic_of(clock)
-        self.lock: threading.RLock = threading.RLock()
-        self.expiries: ExpiryQueue = ExpiryQueue()
+        self.turn: Turn = Turn()
+        self.expiries: ExpiryQueue = ExpiryQueue(self.per_ms)
         self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
         self.reported: set[str] = set()
@@ -103,7 +105,7 @@ class MemoryStore:
 
     def space(self, path: str) -> Space:
         """Return the space of a path; the first that is asked for uses plain keys."""
-        with self.lock:
+        with self.turn:
             space = self.spaces.get(path)
             if space is None:
                 space = self.spaces[path] = Space(path)
@@ -116,14 +118,14 @@ class MemoryStore:
         entry = self.policy.find(name)
         if entry is None or entry[1] is None or entry[1] > self.now():
             return entry
-        with self.lock:
+        with self.turn:
             if self.policy.find(name) is entry:  # nobody has replaced it meanwhile
                 self.remove(name)
                 self.expirations += 1
         return None
 
     def remove(self, name: Name) -> Entry:
-        """Remove and return the entry under a name; there must be one. Hold the lock."""
+        """Remove and return the entry under a name; there must be one. In a turn."""
         if self.sizes is not None:
             self.sizes.forget(name)
         return self.policy.remove(name)
@@ -132,14 +134,14 @@ class MemoryStore:
         """Remove and return the live entry under a name, if there is one."""
         if self.closed:
             raise closed_error()
-        with self.lock:
+        with self.turn:
             entry = self.find(name)
             if entry is not None:
                 self.remove(name)
         return entry
 
     def sweep(self, now: float, limit: int) -> list[Entry]:
-        """Drop entries that have expired, after at most ``limit`` looks. Hold the lock."""
+        """Drop entries that have expired, after at most ``limit`` looks. In a turn."""
         dropped = []
         policy, expiries = self.policy, self.expiries
         for queued, name in expiries.due(now, limit):
@@ -156,7 +158,7 @@ class MemoryStore:
         return dropped
 
     def made_room(self, name: Name, size: int, now: float, displaced: object) -> list[object]:
-        """Have entries go until one of that size fits, expired ones first. Hold the lock."""
+        """Have entries go until one of that size fits, expired ones first. In a turn."""
         released: list[object] = [displaced]
         entries, sizes = self.policy.entries, self.sizes
         while (len(entries) >= self.max_size and name not in entries) or (
@@ -176,14 +178,14 @@ class MemoryStore:
 
     def close(self) -> None:
         """Forget everything; whoever comes later meets an empty store and is told so."""
-        with self.lock:
+        with self.turn:
             self.closed = True
             released = list(self.policy.entries.values())
             self.policy.clear()
-            self.expiries = ExpiryQueue()
+            self.expiries = ExpiryQueue(self.per_ms)
             if self.sizes is not None:
                 self.sizes.clear()
-        del released  # finalizers run here, outside the lock
+        del released  # finalizers run here, after the turn
 
     def usage(self) -> Usage:
         """Return how full the store is."""
@@ -192,19 +194,18 @@ class MemoryStore:
 
     def before_fork(self) -> None:
         """Let a write of another thread finish."""
-        self.lock.acquire()
+        self.turn.__enter__()
 
     def after_fork_in_parent(self) -> None:
         """Let writes go on."""
-        self.lock.release()
+        self.turn.__exit__(None, None, None)
 
-    def after_fork_in_child(self) -> None:
-        """Start with a lock that no thread of the parent waits for, on the same object."""
-        self.lock._at_fork_reinit()  # type: ignore[attr-defined] # as the threading module does
+    # The thread that forks is the one that the child has, and it is still its turn.
+    after_fork_in_child = after_fork_in_parent
 
 
 def putter(store: MemoryStore) -> Put:
-    """Return what stores entries. It takes the lock itself.
+    """Return what stores entries, each in a turn of its own or the caller's.
 
     Args:
         store: where; it must not hold what is returned, for that would be a circle.
@@ -214,15 +215,14 @@ def putter(store: MemoryStore) -> Put:
         made of that (``None``: it is the value), of the ms until it expires (``None``: never)
         and of its bytes, if the store counts bytes. ``like`` is an entry whose expiry it takes
         instead. Storing counts as a use. Returned is what was displaced: finalizers of values
-        run when the caller, who holds no lock any more, lets go of it.
+        run when the caller lets go of it, which is after the turn.
     """
-    # Hot path: variables of a closure, and a lock without `with`, cost half of what attributes
-    # and `with` do.
-    policy, expiries, sizes = store.policy, store.expiries, store.sizes
-    find, put_used, clock, per_ms = policy.find, policy.put, store.now, store.per_ms
-    entries, max_size = policy.entries, store.max_size
+    # Hot path: variables of a closure cost less than attributes, and what `Turn` does as a
+    # context manager costs less written out.
+    policy, expiries, sizes, turn = store.policy, store.expiries, store.sizes, store.turn
+    find, put_used, evict = policy.find, policy.put, policy.evict
+    entries, max_size, clock, per_ms = policy.entries, store.max_size, store.now, store.per_ms
     ordered = entries if isinstance(entries, OrderedDict) else None
-    acquire, release = store.lock.acquire, store.lock.release
 
     def put(
         name: Name,
@@ -234,8 +234,14 @@ def putter(store: MemoryStore) -> Put:
     ) -> object:
         deadline = queued = gone = None
         displaced: object = None
-        acquire()
+        me, outermost = get_ident(), False
         try:
+            while turn.owner:
+                if turn.owner == me:
+                    break
+                sleep(NAP)
+            else:
+                turn.owner, outermost = me, True
             if store.closed:
                 raise closed_error()
             now = clock()
@@ -243,10 +249,10 @@ def putter(store: MemoryStore) -> Put:
                 displaced = store.sweep(now, _SWEEP)
             previous = find(name)
             if sizes is not None or (previous is None and len(entries) >= max_size):
-                if ordered is None or sizes is not None or displaced is not None:
+                if sizes is not None or displaced is not None:
                     displaced = store.made_room(name, size, now, displaced)
                 else:
-                    displaced = evicted = ordered.popitem(last=False)
+                    displaced = evicted = evict()
                     gone = evicted[1][3]
                     store.evictions += 1
             if lifetime is not None:
@@ -254,7 +260,7 @@ def putter(store: MemoryStore) -> Put:
                 if previous is not None and previous[1] is not None and previous[1] <= deadline:
                     queued = previous[3]  # once that has passed, the sweep sees the new one
                 else:
-                    expiries.push(deadline, name, lifetime, gone)
+                    deadline = queued = expiries.push(deadline, name, lifetime, gone)
                     if expiries.size > expiries.limit:
                         expiries.tidy(len(entries), find)
             elif like is not None:
@@ -266,7 +272,8 @@ def putter(store: MemoryStore) -> Put:
             else:
                 put_used(name, (kept, deadline, thaw, queued))
         finally:
-            release()
+            if outermost:
+                turn.owner = 0
         return previous if displaced is None else (previous, displaced)
 
     return put

@@ -23,7 +23,7 @@ _SHARED_BY_ALL = (type, ModuleType, FunctionType)
 
 
 class Sizes:
-    """Sizes of the entries of one store, and their sum. Its owner holds a lock.
+    """Sizes of the entries of one store, and their sum; not thread-safe, its owner takes turns.
 
     Args:
         max_bytes: how many there may be in all.
@@ -47,7 +47,7 @@ class Sizes:
         self._by_name: dict[Any, int] = {}
 
     def measure(self, key: str, value: object, kept: object) -> int:
-        """Return the size of an entry; needs no lock, and calls the program's ``sizeof``.
+        """Return the size of an entry; for any thread, since it calls the program's ``sizeof``.
 
         Args:
             key: its key.

@@ -60,7 +60,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_ttl",
         "_usage",
     ),
-    ("_clock", "_forks", "_log", "_loops", "_metrics"),
+    ("_clock", "_forks", "_log", "_loops", "_metrics", "_turns"),
     ("serializers", "serializers.*"),
     ("exceptions", "types"),
 )

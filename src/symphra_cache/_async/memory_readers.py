@@ -15,7 +15,7 @@ than all else. docs/en/design.md has the numbers. Common to all:
 
 from __future__ import annotations
 
-from symphra_cache._eviction.lru import ABSENT
+from symphra_cache._eviction.lru import ABSENT, absent
 from symphra_cache._eviction.s3fifo import MOST_USES, NOBODY
 
 TYPE_CHECKING = False
@@ -46,15 +46,17 @@ def lru_reader(state: MemoryKeyspaceState, policy: LRU) -> AsyncReader:
         value, deadline, thaw, _ = find(key, ABSENT)
         if deadline is not None and deadline <= now():
             return looked_up(key, default)
-        try:
-            use(key)
-        except KeyError:  # evicted just now
-            return looked_up(key, default)
         if thaw is not None:
+            if thaw is absent:
+                return looked_up(key, default)
             try:
                 value = thaw(value)
             except Exception:
                 return unreadable(default)
+        try:
+            use(key)
+        except KeyError:  # evicted just now
+            return looked_up(key, default)
         counters.hits += 1
         return value
 
@@ -75,15 +77,17 @@ def lru_reader_of_space(state: MemoryKeyspaceState, policy: LRU) -> AsyncReader:
         value, deadline, thaw, _ = find(name, ABSENT)
         if deadline is not None and deadline <= now():
             return looked_up(key, default)
-        try:
-            use(name)
-        except KeyError:  # evicted just now
-            return looked_up(key, default)
         if thaw is not None:
+            if thaw is absent:
+                return looked_up(key, default)
             try:
                 value = thaw(value)
             except Exception:
                 return unreadable(default)
+        try:
+            use(name)
+        except KeyError:  # evicted just now
+            return looked_up(key, default)
         counters.hits += 1
         return value
 
@@ -103,13 +107,15 @@ def s3fifo_reader(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncReader:
         value, deadline, thaw, _ = node.entry
         if deadline is not None and deadline <= now():
             return looked_up(key, default)
-        if node.uses < MOST_USES:
-            node.uses += 1
         if thaw is not None:
+            if thaw is absent:
+                return looked_up(key, default)
             try:
                 value = thaw(value)
             except Exception:
                 return unreadable(default)
+        if node.uses < MOST_USES:
+            node.uses += 1
         counters.hits += 1
         return value
 
@@ -130,13 +136,15 @@ def s3fifo_reader_of_space(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncR
         value, deadline, thaw, _ = node.entry
         if deadline is not None and deadline <= now():
             return looked_up(key, default)
-        if node.uses < MOST_USES:
-            node.uses += 1
         if thaw is not None:
+            if thaw is absent:
+                return looked_up(key, default)
             try:
                 value = thaw(value)
             except Exception:
                 return unreadable(default)
+        if node.uses < MOST_USES:
+            node.uses += 1
         counters.hits += 1
         return value
 

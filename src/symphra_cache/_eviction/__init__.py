@@ -1,7 +1,7 @@
 """Eviction policies of the memory backend: which entry goes when there is no room.
 
 A policy holds the entries and the order in which they go; it knows neither bounds nor ttls.
-Its owner holds a lock while it calls it, except for what a policy says may be read without.
+Its owner calls it from one thread at a time, save for what a policy says any may do.
 """
 
 from __future__ import annotations

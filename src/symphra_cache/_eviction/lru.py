@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
-from math import inf
+from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,28 +16,36 @@ if TYPE_CHECKING:
     # A tuple is never changed, so a value and its expiry can't be read torn.
     Entry: TypeAlias = "tuple[Any, float | None, Callable[[Any], object] | None, float | None]"
 
-__all__ = ["ABSENT", "LRU"]
+__all__ = ["ABSENT", "LRU", "absent"]
 
-ABSENT: Entry = (None, -inf, None, None)
-"""Stands for an entry that isn't there: it has expired long ago."""
+
+def absent(value: object) -> object:
+    """Stand for what makes a value of `ABSENT`, which has none."""
+    raise LookupError(value)
+
+
+ABSENT: Entry = (None, None, absent, None)
+"""Stands for an entry that isn't there. Told by its function, where no hit pays for the look."""
 
 
 class LRU:
     """Entries by name, least recently used first.
 
-    ``entries`` may be read, and moved to the end, without the owner's lock: each is one C call
-    on the dictionary, atomic under the GIL. The dictionary is never replaced.
+    Any thread may read ``entries`` and move them to the end: each is one C call on the
+    dictionary, atomic under the GIL. The dictionary is never replaced.
     """
 
-    __slots__ = ("entries", "find")
+    __slots__ = ("entries", "evict", "find")
 
     def __init__(self) -> None:
         self.entries: OrderedDict[Any, Entry] = OrderedDict()
-        # Returns the entry under a name, or a default, without using it. Needs no lock.
+        # Returns the entry under a name, or a default, without using it. For any thread.
         self.find = self.entries.get
+        # Removes and returns (name, entry) of the one whose turn it is; there must be one.
+        self.evict = partial(self.entries.popitem, False)
 
     def use(self, name: Hashable) -> None:
-        """Count a use of an entry, if it is still there; needs no lock."""
+        """Count a use of an entry, if it is still there; for any thread."""
         with suppress(KeyError):
             self.entries.move_to_end(name)
 
@@ -54,10 +62,6 @@ class LRU:
     def remove(self, name: Hashable) -> Entry:
         """Remove and return the entry under a name."""
         return self.entries.pop(name)
-
-    def evict(self) -> tuple[Hashable, Entry]:
-        """Remove and return the entry whose turn it is; there must be one."""
-        return self.entries.popitem(last=False)
 
     def clear(self) -> None:
         """Remove everything."""

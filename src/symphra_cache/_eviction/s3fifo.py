@@ -51,8 +51,8 @@ NOBODY = Node(ABSENT, OrderedDict())
 class S3FIFO:
     """Entries by name, in the order of S3-FIFO.
 
-    ``entries`` may be read, and a node's uses counted, without the owner's lock. The queues are
-    ordered dictionaries, so that a deletion leaves nothing behind in them.
+    Any thread may read ``entries`` and count a node's uses. The queues are ordered dictionaries,
+    so that a deletion leaves nothing behind in them.
     """
 
     __slots__ = ("_ghosts", "_main", "_small", "entries")
@@ -65,12 +65,12 @@ class S3FIFO:
         self._ghosts: OrderedDict[int, None] = OrderedDict()
 
     def find(self, name: Hashable) -> Entry | None:
-        """Return the entry under a name without using it; needs no lock."""
+        """Return the entry under a name without using it; for any thread."""
         node = self.entries.get(name)
         return None if node is None else node.entry
 
     def use(self, name: Hashable) -> None:
-        """Count a use of an entry, if it is still there; needs no lock."""
+        """Count a use of an entry, if it is still there; for any thread."""
         node = self.entries.get(name)
         if node is not None and node.uses < MOST_USES:
             node.uses += 1
@@ -100,36 +100,29 @@ class S3FIFO:
 
     def evict(self) -> tuple[Hashable, Entry]:
         """Remove and return the entry whose turn it is; there must be one."""
-        if not self._main or len(self._small) * _SMALL_SHARE >= len(self.entries):
-            evicted = self._evict_from_small()
-            if evicted is not None:
-                return evicted
-        return self._evict_from_main()
-
-    def _evict_from_small(self) -> tuple[Hashable, Entry] | None:
-        """Evict from the small queue; ``None`` if what was looked at moved on to the main one."""
         small, main = self._small, self._main
-        for _ in range(min(_PATIENCE, len(small))):
-            name, node = small.popitem(last=False)
-            if node.uses <= 1:
-                self.entries.pop(name, None)
-                self._remember(name)
-                return name, node.entry
-            node.uses = 0
-            node.queue = main
-            main[name] = node
-        return None
+        if not main or len(small) * _SMALL_SHARE >= len(self.entries):
+            for _ in range(min(_PATIENCE, len(small))):
+                name, node = small.popitem(False)
+                if node.uses <= 1:
+                    self.entries.pop(name, None)
+                    self._remember(name)
+                    return name, node.entry
+                node.uses = 0
+                node.queue = main
+                main[name] = node
+        return self._evict_from_main()
 
     def _evict_from_main(self) -> tuple[Hashable, Entry]:
         main = self._main
         for _ in range(_PATIENCE):
-            name, node = main.popitem(last=False)
+            name, node = main.popitem(False)
             if not node.uses:
                 break
             node.uses -= 1
             main[name] = node
         else:
-            name, node = main.popitem(last=False)
+            name, node = main.popitem(False)
         self.entries.pop(name, None)
         return name, node.entry
 
@@ -138,7 +131,7 @@ class S3FIFO:
         ghosts[hash(name)] = None
         # As many as the main queue is meant to have entries, as the paper says.
         if len(ghosts) > len(self.entries) * (_SMALL_SHARE - 1) // _SMALL_SHARE:
-            ghosts.popitem(last=False)
+            ghosts.popitem(False)
 
     def clear(self) -> None:
         """Remove everything, the ghosts too."""
