@@ -5,7 +5,8 @@
     python benchmarks/make_tables.py --check    fails, with a diff, if the tables are stale
 
 A document says with ``<!-- results: memory-3.11 -->`` where the tables of
-``results/memory-3.11.json`` go; they end with ``<!-- end -->``.
+``results/memory-3.11.json`` go, and with ``<!-- hit ratios -->`` where that of
+``results/hit-ratios/memory.json`` goes; they end with ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import sys
 from difflib import unified_diff
 from pathlib import Path
 
+import hit_ratio_table
 from harness.results import loaded
 from harness.tables import report
 
 HOME = Path(__file__).resolve().parent
 SECTION = re.compile(r"(<!-- results: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HIT_RATIOS = re.compile(r"(<!-- hit ratios -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def updated(text: str, results: Path) -> str:
@@ -31,7 +34,12 @@ def updated(text: str, results: Path) -> str:
         tables = report(loaded(path)) if path.exists() else "Not measured yet.\n"
         return f"{found[1]}\n{tables}\n{found[3]}"
 
-    return SECTION.sub(section, text)
+    def ratios(found: re.Match[str]) -> str:
+        path = results / "hit-ratios" / "memory.json"
+        shown = hit_ratio_table.report(loaded(path)) if path.exists() else "Not measured yet.\n"
+        return f"{found[1]}\n{shown}\n{found[2]}"
+
+    return HIT_RATIOS.sub(ratios, SECTION.sub(section, text))
 
 
 def check(document: Path, text: str) -> bool:
@@ -44,10 +52,13 @@ def check(document: Path, text: str) -> bool:
 
 def draw(results: Path, plots: Path) -> None:
     """Draw the plots of all stored results."""
+    import hit_ratio_plot
     from harness.plots import plot
 
     for path in sorted(results.glob("*.json")):
         plot(loaded(path), plots, path.stem)
+    for path in sorted(results.glob("hit-ratios/*.json")):
+        hit_ratio_plot.draw(loaded(path), plots / f"hit-ratios-{path.stem}.svg")
 
 
 def main() -> int:
