@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 
 from symphra_cache._frame import HEADER_SIZE
+from symphra_cache._sqlite_limits import BATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
     from symphra_cache._hot_tier import HotTier
+    from symphra_cache._sqlite_limits import Limits
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -78,10 +80,21 @@ _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY nam
 
 
 class FileConnection(sqlite3.Connection):
-    """A connection that knows which file it keeps open, and who is to be told of its commits."""
+    """A connection that knows which file it keeps open, and who is to be told of its commits.
+
+    Attributes:
+        identity: of the file, as (device, inode).
+        tier: told of its commits.
+        limits: keeps the file within its bounds, in each transaction that writes.
+        is_bounded: the file is known to have what that takes.
+        store_row: the statement that writes a row.
+    """
 
     identity: tuple[int, int] | None = None
     tier: HotTier | None = None
+    limits: Limits | None = None
+    is_bounded: bool = False
+    store_row: str = _STORE
 
 
 class Immediate:
@@ -93,6 +106,8 @@ class Immediate:
         self._db = db
 
     def __enter__(self) -> None:
+        if self._db.limits is not None:
+            self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
@@ -104,9 +119,14 @@ class Immediate:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
+            limits, tier = self._db.limits, self._db.tier
+            if limits is not None:
+                limits.before_commit(self._db)
             self._db.execute("COMMIT")
-            if self._db.tier is not None:
-                self._db.tier.committed()
+            if tier is not None:
+                generation = tier.committed()
+                if limits is not None:
+                    limits.committed(generation)
         elif self._db.in_transaction:  # a full disk has rolled it back already
             self._db.execute("ROLLBACK")
 
@@ -155,13 +175,18 @@ def heads_after(db: FileConnection, after: bytes, end: bytes, limit: int) -> lis
 def store(db: FileConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db):
-        db.execute(_STORE, (name, expires, frame))
+        db.execute(db.store_row, (name, expires, frame))
 
 
 def store_many(db: FileConnection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
     with Immediate(db):
-        db.executemany(_STORE, rows)
+        if db.limits is None:
+            db.executemany(db.store_row, rows)
+            return
+        for start in range(0, len(rows), BATCH):
+            db.executemany(db.store_row, rows[start : start + BATCH])
+            db.limits.make_room(db)
 
 
 def store_absent(
@@ -176,7 +201,7 @@ def store_absent(
         if row is not None and live(*row):
             return False
         if frame is not None:
-            db.execute(_STORE, (name, expires, frame))
+            db.execute(db.store_row, (name, expires, frame))
         return True
 
 
@@ -234,7 +259,7 @@ def increment(
         row = fetch(db, name)
         total, frame, is_new = change(row)
         if frame is not None:
-            db.execute(_STORE, (name, expires if is_new or row is None else row[0], frame))
+            db.execute(db.store_row, (name, expires if is_new or row is None else row[0], frame))
         return total, frame is not None
 
 

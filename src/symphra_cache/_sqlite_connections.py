@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from symphra_cache._hot_tier import HotTier, Kept
     from symphra_cache._sqlite import FileConnection, Transaction
     from symphra_cache._sqlite_files import Durability
+    from symphra_cache._sqlite_limits import Limits
     from symphra_cache._sqlite_worker import Worker
 
     P = ParamSpec("P")
@@ -244,7 +245,11 @@ class _Resources:
 
 
 def _opener(
-    path: str, durability: Durability, busy_timeout: float, tier: HotTier
+    path: str,
+    durability: Durability,
+    busy_timeout: float,
+    tier: HotTier,
+    limits: Limits | None,
 ) -> Callable[[], FileConnection]:
     """Return what opens a connection whose commits the hot tier is told of."""
 
@@ -252,7 +257,7 @@ def _opener(
         db = open_connection(path, durability, busy_timeout)
         index = wal_index(db, path)
         tier.attach(db.identity, None if index is None else index.read)
-        db.tier = tier
+        db.tier, db.limits = tier, limits
         return db
 
     return opened
@@ -268,10 +273,11 @@ class Connections:
         busy_timeout: float,
         time_ns: Callable[[], int],
         tier: HotTier,
+        limits: Limits | None,
     ) -> None:
         self.closed: bool = False
         self._tier = tier
-        opener = _opener(path, durability, busy_timeout, tier)
+        opener = _opener(path, durability, busy_timeout, tier, limits)
         self._resources = _Resources(opener, tier, busy_timeout, time_ns)
         self._starting = threading.Lock()
         # Closes at garbage collection and at exit, if the program did not. The resources must
