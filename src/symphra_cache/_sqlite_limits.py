@@ -60,6 +60,9 @@ BATCH = 500
 
 # So many of the oldest rows are looked at for expired ones, before a live one goes.
 _LOOK = 16
+# A full file gives up so many rows at once, at the most one in 256: the next writes need to evict
+# none then, and all of them share the look and the page of the index.
+_AHEAD = 16
 # Beside what it has itself written, a transaction evicts so many rows (a file may be opened with
 # a smaller bound than before), and gives back so many pages; later ones go on from there.
 _ROWS_AT_ONCE = 256
@@ -135,7 +138,8 @@ class Limits:
         budget = _ROWS_AT_ONCE + db.total_changes - self._changes
         self._held = db.execute(_HELD).fetchone()[0]
         if self._max_size is not None and self._held > self._max_size:
-            budget -= self._evict(db, min(budget, self._held - self._max_size))
+            surplus = self._held - self._max_size + min(_AHEAD, self._max_size // 256)
+            budget -= self._evict(db, min(budget, surplus))
         if self._max_bytes is not None:
             self._fit(db, self._max_bytes, budget)
 
@@ -187,7 +191,8 @@ class Limits:
         unused = max(pages - most, free - max(_PAGES_AT_ONCE, pages // 4))
         if unused > 0 and free:
             step = min(unused, _PAGES_AT_ONCE + db.total_changes - self._changes)
-            db.execute(f"PRAGMA incremental_vacuum({step})").fetchall()
+            for _ in range(step):  # sqlite3 takes one step of a statement without columns
+                db.execute("PRAGMA incremental_vacuum(1)")
             pages, free = _pages(db)
         self._used = (pages - free) * size
 

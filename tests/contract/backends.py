@@ -172,7 +172,10 @@ class FileKit(Kit):
         kept = self._run("SELECT expires FROM entries WHERE name = ?", (name,))
         if expires is KEEP:
             expires = kept[0][0] if kept else None
-        self._run("INSERT OR REPLACE INTO entries (name, expires, frame) VALUES (?, ?, ?)", (name, expires, frame))
+        self._run(
+            "INSERT OR REPLACE INTO entries (name, expires, frame) VALUES (?, ?, ?)",
+            (name, expires, frame),
+        )
 
     def plant_name(self, name: bytes, frame: bytes) -> None:
         """Put bytes under a name that no key has."""
