@@ -32,6 +32,7 @@ __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
     "FileConnection",
+    "Immediate",
     "answer",
     "create_schema",
     "fetch",
@@ -85,14 +86,20 @@ class FileConnection(sqlite3.Connection):
 
 
 class Immediate:
-    """One transaction that takes the write lock before its first read."""
+    """One transaction that takes the write lock before its first read; within another, a part.
 
-    __slots__ = ("_db",)
+    A part that fails has to do so before its first statement that writes.
+    """
+
+    __slots__ = ("_db", "_is_part")
 
     def __init__(self, db: FileConnection) -> None:
         self._db = db
 
     def __enter__(self) -> None:
+        self._is_part = self._db.in_transaction
+        if self._is_part:
+            return
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
@@ -103,6 +110,8 @@ class Immediate:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._is_part:
+            return
         if kind is None:
             self._db.execute("COMMIT")
             if self._db.tier is not None:
