@@ -66,10 +66,11 @@ def check_deadlines(backend: MemoryBackend) -> None:
     known = deadlines_of(queue)
     assert queue.size == len(known)
     assert queue.next_due <= min((deadline for deadline, _ in known), default=queue.next_due)
-    named = {id(deadline): name for deadline, name in known}
+    # Entries that were written together share a deadline.
+    named = {(id(deadline), name) for deadline, name in known}
     for name, (_, deadline, _, queued) in entries_of(backend).items():
         if deadline is None:
             continue
         assert queued is not None
         assert queued <= deadline
-        assert named.get(id(queued)) == name, f"nothing will ever drop {name!r}"
+        assert (id(queued), name) in named, f"nothing will ever drop {name!r}"

@@ -35,12 +35,23 @@ operations = st.lists(
 )
 
 
+def queue_of(entries: dict[Any, Entry], resolution: float = 0) -> ExpiryQueue:
+    """Return a queue for these entries."""
+    return ExpiryQueue(resolution, entries, entries.get)
+
+
+def tidy(queue: ExpiryQueue, times: int) -> None:
+    """Have a queue tidy as it does when something is pushed."""
+    for _ in range(times):
+        queue._tidy()
+
+
 class Owner:
     """Uses a queue as a store does, and checks it against its own entries."""
 
     def __init__(self) -> None:
-        self.queue = ExpiryQueue()
         self.entries: dict[str, Entry] = {}
+        self.queue = queue_of(self.entries)
         self.now = 0.0
         self.most = 0
         self.largest = 0
@@ -61,8 +72,6 @@ class Owner:
             return
         self.entries[key] = (ttl, deadline, None, queued)
         self.queue.push(deadline, key, ttl, gone)
-        if self.queue.size > self.queue.limit:
-            self.queue.tidy(len(self.entries), self.entries.get)
         self.most = max(self.most, len(self.entries))
         self.largest = max(self.largest, self.queue.size)
 
@@ -139,7 +148,7 @@ def test_every_deadline_that_passed_is_found(operations: list[Operation]) -> Non
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_deadlines_of_one_ttl_come_in_order(written: list[tuple[int, int]]) -> None:
-    queue, now, expected = ExpiryQueue(), 0, 0
+    queue, now, expected = queue_of({}), 0, 0
     for number, (ttl, pause) in enumerate(written):
         now += pause
         queue.push(float(now + ttl), number, ttl)
@@ -156,7 +165,8 @@ def test_deadlines_of_one_ttl_come_in_order(written: list[tuple[int, int]]) -> N
 
 
 def test_deadlines_of_many_ttls_come_in_order() -> None:
-    queue, random = ExpiryQueue(), Random(1)
+    queue, random = queue_of({}), Random(1)
+    queue.limit = 10_000  # nothing is tidied
     for number in range(16):
         queue.push(float(10_000 + number), f"lane-{number}", number + 10**6)
     deadlines = [random.random() * 1_000 for _ in range(2_000)]
@@ -170,7 +180,7 @@ def test_deadlines_of_many_ttls_come_in_order() -> None:
 
 
 def test_next_due_is_exact_after_looking() -> None:
-    queue, random = ExpiryQueue(), Random(2)
+    queue, random = queue_of({}), Random(2)
     left = set()
     for number in range(1_000):
         ttl = random.choice([*FEW, None])
@@ -237,21 +247,20 @@ def test_leftovers_are_tidied(workload: Callable[[int], Operation]) -> None:
 
 
 def test_tidying_looks_at_few_deadlines_each_time() -> None:
-    queue, looks = ExpiryQueue(), 0
+    looks = 0
     kept = 5_000.0
-    queue.push(kept, "kept", 5_000)
 
     def find(name: Any) -> Entry | None:
         nonlocal looks
         looks += 1
         return (None, kept, None, kept) if name == "kept" else None
 
+    queue = ExpiryQueue(0, {"kept": None}, find)
+    queue.push(kept, "kept", 5_000)
     most = 0
     for number in range(20_000):
-        queue.push(6_000.0 + number / 1_000, number, 6_000 + number % 40)
         before = looks
-        if queue.size > queue.limit:
-            queue.tidy(1, find)
+        queue.push(6_000.0 + number / 1_000, number, 6_000 + number % 40)
         most = max(most, looks - before)
     assert 0 < most <= 16 * 8 + 8  # lanes and steps
     assert queue.size < SLACK
@@ -260,8 +269,10 @@ def test_tidying_looks_at_few_deadlines_each_time() -> None:
 
 def half_tidied(ttls: int) -> tuple[ExpiryQueue, dict[int, Entry], list[tuple[float, int]]]:
     """Return a queue in the middle of tidying: one deadline in five means something."""
-    queue, random = ExpiryQueue(), Random(4)
+    random = Random(4)
     entries: dict[int, Entry] = {}
+    queue = queue_of(entries)
+    queue.limit = 10_000
     pushed = []
     for number in range(6_000):
         deadline = 10_000.0 + number + (random.random() * 1_000 if ttls > 16 else 0)
@@ -270,8 +281,7 @@ def half_tidied(ttls: int) -> tuple[ExpiryQueue, dict[int, Entry], list[tuple[fl
             entries[number] = (None, deadline, None, deadline)
             pushed.append((deadline, number))
     queue.limit = 0
-    for _ in range(300):
-        queue.tidy(len(entries), entries.get)
+    tidy(queue, 300)
     assert len(pushed) < queue.size < 6_000
     return queue, entries, sorted(pushed)
 
@@ -282,8 +292,7 @@ def test_tidying_keeps_what_means_something(ttls: int) -> None:
     replaced = {number for _, number in pushed[::7]}
     for number in replaced:  # the queue knows them by deadlines that mean nothing any more
         entries[number] = (None, 20_000.0, None, 20_000.0)
-    for _ in range(2_000):
-        queue.tidy(len(entries), entries.get)
+    tidy(queue, 2_000)
     found = sorted(deadlines_of(queue))
     kept = [each for each in pushed if each[1] not in replaced]
     assert set(kept) <= set(found) <= set(pushed)
@@ -304,7 +313,7 @@ def test_deadlines_come_in_order_in_the_middle_of_tidying(ttls: int) -> None:
 
 
 def test_a_swept_queue_forgets_ttls_that_nobody_uses_any_more() -> None:
-    queue = ExpiryQueue()
+    queue = queue_of({})
     for ttl in range(1, 200):
         queue.push(float(ttl), "k", ttl)
         assert queue.due(ttl, 16)
@@ -314,8 +323,28 @@ def test_a_swept_queue_forgets_ttls_that_nobody_uses_any_more() -> None:
 
 
 def test_names_need_not_be_comparable() -> None:
-    queue = ExpiryQueue()
+    queue = queue_of({})
     names = [object() for _ in range(50)]
     for name in names:
         queue.push(5.0, name, None)
     assert [name for _, name in queue.due(5.0, 100)] == names
+
+
+def test_deadlines_nearer_than_the_resolution_are_one() -> None:
+    queue = queue_of({}, resolution=0.001)
+    pushed = [queue.push(*each) for each in ((5.0, "a", 5), (5.0009, "b", 5), (5.002, "c", 5))]
+    assert pushed == [5.0, 5.0, 5.002]
+    assert pushed[0] is pushed[1]
+    assert queue.push(5.0005, "d", 6) == 5.0005  # another ttl
+    assert queue.push(5.0006, "e", None) == 5.0006
+    assert {name for _, name in queue.due(5.001, 100)} == {"a", "b", "d", "e"}
+
+
+def test_what_is_being_written_is_not_tidied_away() -> None:
+    """Its deadline is pushed before its entry is there."""
+    owner, random = Owner(), Random(5)
+    for number in range(8_000):
+        owner.remove(f"k{number - 3}")
+        owner.write(f"k{number}", random.randint(1, 10**6))
+    owner.check()
+    assert owner.queue.size < 4 * SLACK
