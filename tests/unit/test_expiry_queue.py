@@ -64,14 +64,15 @@ class Owner:
 
     def write(self, key: str, ttl: int, gone: float | None = None) -> None:
         """Store an entry; if it lives longer than before, its deadline is not searched for."""
-        queued = deadline = self.now + ttl
+        deadline = self.now + ttl
         previous = self.entries.get(key)
         if previous is not None and previous[1] is not None and previous[1] <= deadline:
             assert previous[3] is not None
             self.entries[key] = (ttl, deadline, None, previous[3])
             return
-        self.entries[key] = (ttl, deadline, None, queued)
-        self.queue.push(deadline, key, ttl, gone)
+        # As the store does: the deadline comes first.
+        queued = self.queue.push(deadline, key, ttl, gone)
+        self.entries[key] = (ttl, queued, None, queued)
         self.most = max(self.most, len(self.entries))
         self.largest = max(self.largest, self.queue.size)
 
