@@ -1,18 +1,38 @@
-"""Every run: a skipped test is a failed run, and `scripts/test` learns how many tests ran."""
+"""Every run: a skipped test is a failed run, `scripts/test` learns how many tests ran.
+
+Also here: the face under test, for behaviour that both must show.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from faces import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 NOT_PROVEN = ("skipped", "xfailed", "xpassed")
 ALLOWED = "SYMPHRA_ALLOW_SKIPS"
 RESULTS = "SYMPHRA_TEST_RESULTS"
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
+    """Calls through one face; one event loop for all calls of a test."""
+    if request.param == "blocking":
+        yield Caller(None)
+        return
+    with asyncio.Runner() as runner:
+        yield Caller(runner)
 
 
 def counts(config: pytest.Config) -> dict[str, int]:

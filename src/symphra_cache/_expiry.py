@@ -18,7 +18,7 @@ from math import inf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sized
     from typing import Any
 
     from symphra_cache._eviction.lru import Entry
@@ -108,13 +108,20 @@ class ExpiryQueue:
     Attributes:
         next_due: no deadline is earlier than this one; infinity if there is none.
         size: how many deadlines there are.
-        limit: when there are more, the owner calls `tidy`.
+        limit: when there are more, pushing tidies.
     """
 
-    __slots__ = ("_heap", "_is_tidying", "_lanes", "_resolution", "limit", "next_due", "size")
+    __slots__ = (
+        *("_entries", "_find", "_heap", "_is_tidying", "_lanes", "_resolution"),
+        *("limit", "next_due", "size"),
+    )
 
-    def __init__(self, resolution: float) -> None:
+    def __init__(
+        self, resolution: float, entries: Sized, find: Callable[[Any], Entry | None]
+    ) -> None:
         self._resolution = resolution
+        self._entries = entries
+        self._find = find
         self._lanes: dict[int | None, _Lane] = {}
         self._heap = _Heap()
         self._is_tidying = False
@@ -160,6 +167,8 @@ class ExpiryQueue:
         self.size += 1
         if deadline < self.next_due:
             self.next_due = deadline
+        if self.size > self.limit:
+            self._tidy()
         return deadline
 
     def _push_elsewhere(self, deadline: float, name: Hashable, ttl: int | None) -> None:
@@ -183,49 +192,48 @@ class ExpiryQueue:
         self.next_due = min(queue.first() for queue in self._queues())
         return found
 
-    def tidy(self, entries: int, find: Callable[[Any], Entry | None]) -> None:
-        """Drop a few deadlines that mean nothing any more, if they are the majority.
-
-        Args:
-            entries: how many entries there are.
-            find: returns the entry of a name.
-        """
+    def _tidy(self) -> None:
+        """Drop a few deadlines that mean nothing any more, if there are too many of them."""
         if not self._is_tidying:
+            entries = len(self._entries)
             self.limit = entries + entries // 2 + _SLACK
             for lane in self._lanes.values():
-                self._trim(lane, find)
+                self._trim(lane)
             if self.size <= self.limit:
                 return
             self._is_tidying, self.limit = True, 0
         for queue in self._queues():
             if queue.rest:
-                self._tidy(queue, find)
+                self._look_through(queue)
                 return
         for queue in self._queues():
             queue.seen, queue.rest = queue.rest, queue.seen  # all is unseen again
         self._is_tidying = False
 
-    def _trim(self, lane: _Lane, find: Callable[[Any], Entry | None]) -> None:
+    def _trim(self, lane: _Lane) -> None:
         """Drop what means nothing at the front: all of it, if entries go in their order."""
         queue = lane.seen or lane.rest
         for _ in range(min(_STEPS, len(queue) // 2)):
-            entry = find(queue[1])
-            if entry is not None and entry[3] is queue[0]:
+            if self._is_current(queue[0], queue[1]):
                 return
             queue.popleft()
             queue.popleft()
             self.size -= 1
 
-    def _tidy(self, queue: _Lane | _Heap, find: Callable[[Any], Entry | None]) -> None:
+    def _look_through(self, queue: _Lane | _Heap) -> None:
+        """Drop what means nothing of the next few."""
         for _ in range(_STEPS):
             if not queue.rest:
                 return
             deadline, name = queue.pop_rest()
-            entry = find(name)
-            if entry is not None and entry[3] is deadline:
+            if self._is_current(deadline, name):
                 queue.push_seen(deadline, name)
             else:
                 self.size -= 1
+
+    def _is_current(self, deadline: float, name: Any) -> bool:
+        entry = self._find(name)
+        return entry is not None and entry[3] is deadline
 
     def _queues(self) -> list[Any]:
         return [*self._lanes.values(), self._heap]

@@ -5,9 +5,13 @@ No I/O here. The faces of the backend are in ``_async/file.py`` and its generate
 
 from __future__ import annotations
 
+from functools import partial
+
 from symphra_cache._clock import checked_clock
 from symphra_cache._frame import CorruptFrameError, FrameCodec
+from symphra_cache._hot_tier import HotTier
 from symphra_cache._integers import added, not_a_counter
+from symphra_cache._isolation import flat
 from symphra_cache._keys import encoded_key
 from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from symphra_cache._hot_tier import Kept, Mark
     from symphra_cache._sqlite import NamedRow, Row
     from symphra_cache._sqlite_files import Durability
     from symphra_cache.serializers import Serializer
@@ -34,6 +39,9 @@ BATCH = 500
 """Rows that one transaction of ``scan``, ``count``, ``clear`` and ``delete_matching`` takes."""
 
 _UNREADABLE = object()
+
+# Frames larger than this are read from the file each time: 100,000 of them would fill the memory.
+_LARGEST_HOT = 32 * 1024
 
 
 class FileStore:
@@ -47,14 +55,26 @@ class FileStore:
         serializer: Serializer | None,
         max_value_bytes: int,
         clock: Clock | None,
+        hot_size: object,
     ) -> None:
         self.path: str = checked_path(db_path)
         self.codec: FrameCodec = FrameCodec(serializer or MessagePackSerializer(), max_value_bytes)
         self.time_ns: Callable[[], int] = checked_clock(clock).time_ns
         self.reported: set[str] = set()
         options = _checked_durability(durability), _checked_busy_timeout(busy_timeout)
+        self.tier: HotTier = HotTier(_checked_hot_size(hot_size))
         refuse_foreign(self.path)
-        self.connections: Connections = Connections(self.path, *options, self.time_ns)
+        self.connections: Connections = Connections(self.path, *options, self.time_ns, self.tier)
+
+    def kept(self, name: bytes, value: object, expires: int | None, frame: bytes) -> Kept | None:
+        """Return what the hot tier keeps of a value, ``None`` if nothing."""
+        if len(frame) > _LARGEST_HOT:
+            return None
+        expires_ns = None if expires is None else expires * 1_000_000
+        found = flat(value)
+        if found is None:  # made anew from its frame for each caller
+            return frame, expires_ns, partial(self.codec.decode, name)
+        return found[0], expires_ns, found[1]
 
     def now_ms(self) -> int:
         """Return wall-clock milliseconds, the time that processes share."""
@@ -67,6 +87,7 @@ class FileKeyspaceState:
     def __init__(self, store: FileStore, path: str, counters: Counters | None = None) -> None:
         self._store = store
         self._connections = store.connections
+        self._tier = store.tier
         self._path = path
         self._prefix = f"{path}:".encode()
         self._counters = Counters() if counters is None else counters
@@ -90,8 +111,15 @@ class FileKeyspaceState:
 
     def _prepared_many(
         self, mapping: Mapping[str, object], ttl: TTL, jitter: float
-    ) -> list[tuple[bytes, int | None, bytes]]:
-        return [self._prepared(key, value, spread(ttl, jitter)) for key, value in mapping.items()]
+    ) -> tuple[list[NamedRow], dict[bytes, Kept]]:
+        """Return the rows of a bulk write, and what the hot tier keeps of them."""
+        rows, kept = [], {}
+        for key, value in mapping.items():
+            row = self._prepared(key, value, spread(ttl, jitter))
+            rows.append(row)
+            if (found := self._store.kept(row[0], value, *row[1:])) is not None:
+                kept[row[0]] = found
+        return rows, kept
 
     def _is_expired(self, expires: object) -> bool:
         return isinstance(expires, int) and expires <= self._store.now_ms()
@@ -102,12 +130,21 @@ class FileKeyspaceState:
             _is_time(expires) and not self._is_expired(expires) and self._store.codec.readable(head)
         )
 
-    def _opened(self, name: bytes, row: Row | None, default: Any) -> Any:
-        """Answer a read from the row that was found, and count it."""
+    def _opened(self, name: bytes, row: Row | None, default: Any, mark: Mark | None = None) -> Any:
+        """Answer a read from the row that was found, count it, and fill in the hot tier.
+
+        Args:
+            name: what was read.
+            row: what was found.
+            default: what a miss returns.
+            mark: what `HotTier.mark` gave before the read.
+        """
         if row is not None and not self._is_expired(row[0]):
             value = self._decoded(name, *row)
             if value is not _UNREADABLE:
                 self._counters.hits += 1
+                if mark is not None:
+                    self._tier.fill(name, mark, self._store.kept(name, value, *row))
                 return value
             self._counters.corrupt += 1
         self._counters.misses += 1
@@ -203,3 +240,12 @@ def _checked_busy_timeout(seconds: object) -> float:
         return float(seconds)
     got = repr(seconds) if type(seconds) in (int, float) else type(seconds).__name__
     raise ConfigurationError(f"busy_timeout must be 0 to 86,400 seconds, got {got}")
+
+
+def _checked_hot_size(hot_size: object) -> int:
+    if type(hot_size) is int and hot_size >= 0:
+        return hot_size
+    got = repr(hot_size) if type(hot_size) is int else type(hot_size).__name__
+    raise ConfigurationError(
+        f"hot_size must be a number of entries, an int from 0 on, got {got}; 0 keeps none in memory"
+    )

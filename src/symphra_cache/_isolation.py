@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Thaw: TypeAlias = "Callable[[Any], object]"
 
-__all__ = ["SCALARS", "frozen", "shared"]
+__all__ = ["SCALARS", "flat", "frozen", "shared"]
 
 SCALARS = frozenset({type(None), bool, int, float, complex, str, bytes})
 """Types whose values are kept as they are, by either isolation."""
@@ -40,16 +40,18 @@ def frozen(value: object) -> tuple[object, Thaw | None]:
     Raises:
         SerializationError: the value is neither copied nor picklable.
     """
+    return flat(value) or _pickled(value)
+
+
+def flat(value: object) -> tuple[object, Thaw | None] | None:
+    """Do what `frozen` does for what is shared or copied; return ``None`` for all else."""
     kind = type(value)
     if kind in SCALARS:
         return value, None
     copier = _COPIERS.get(kind)
     if copier is not None:
-        if _is_flat(value):
-            return copier(value), copier
-    elif _is_immutable(value, _MAX_TUPLE_DEPTH):
-        return value, None
-    return _pickled(value)
+        return (copier(value), copier) if _is_flat(value) else None
+    return (value, None) if _is_immutable(value, _MAX_TUPLE_DEPTH) else None
 
 
 def _is_flat(container: Any) -> bool:

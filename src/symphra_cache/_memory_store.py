@@ -94,7 +94,7 @@ class MemoryStore:
         self.isolate: Isolate = _checked_isolation(isolation)
         self.now, self.per_ms = monotonic_of(clock)
         self.turn: Turn = Turn()
-        self.expiries: ExpiryQueue = ExpiryQueue(self.per_ms)
+        self.expiries: ExpiryQueue = self._expiry_queue()
         self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
         self.reported: set[str] = set()
@@ -102,6 +102,9 @@ class MemoryStore:
         self.evictions: int = 0
         self.expirations: int = 0
         fork_aware(self)
+
+    def _expiry_queue(self) -> ExpiryQueue:
+        return ExpiryQueue(self.per_ms, self.policy.entries, self.policy.find)
 
     def space(self, path: str) -> Space:
         """Return the space of a path; the first that is asked for uses plain keys."""
@@ -182,7 +185,7 @@ class MemoryStore:
             self.closed = True
             released = list(self.policy.entries.values())
             self.policy.clear()
-            self.expiries = ExpiryQueue(self.per_ms)
+            self.expiries = self._expiry_queue()
             if self.sizes is not None:
                 self.sizes.clear()
         del released  # finalizers run here, after the turn
@@ -248,21 +251,18 @@ def putter(store: MemoryStore) -> Put:
             if now >= expiries.next_due:
                 displaced = store.sweep(now, _SWEEP)
             previous = find(name)
-            if sizes is not None or (previous is None and len(entries) >= max_size):
-                if sizes is not None or displaced is not None:
-                    displaced = store.made_room(name, size, now, displaced)
-                else:
-                    displaced = evicted = evict()
-                    gone = evicted[1][3]
-                    store.evictions += 1
+            if sizes is not None or displaced is not None:
+                displaced = store.made_room(name, size, now, displaced)
+            elif previous is None and len(entries) >= max_size:
+                displaced = evicted = evict()
+                gone = evicted[1][3]
+                store.evictions += 1
             if lifetime is not None:
                 deadline = queued = now + lifetime * per_ms
                 if previous is not None and previous[1] is not None and previous[1] <= deadline:
                     queued = previous[3]  # once that has passed, the sweep sees the new one
                 else:
                     deadline = queued = expiries.push(deadline, name, lifetime, gone)
-                    if expiries.size > expiries.limit:
-                        expiries.tidy(len(entries), find)
             elif like is not None:
                 deadline, queued = like[1], like[3]
             if ordered is not None:

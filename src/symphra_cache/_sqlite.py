@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
+    from symphra_cache._hot_tier import HotTier
+
     P = ParamSpec("P")
     R = TypeVar("R")
-    Transaction: TypeAlias = "Callable[Concatenate[sqlite3.Connection, P], R]"
+    Transaction: TypeAlias = "Callable[Concatenate[FileConnection, P], R]"
     # (wall-clock ms of the expiry or None, frame or its head)
     Row: TypeAlias = "tuple[int | None, bytes]"
     NamedRow: TypeAlias = "tuple[bytes, int | None, bytes]"
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
+    "FileConnection",
+    "Immediate",
     "answer",
     "create_schema",
     "fetch",
@@ -74,16 +78,31 @@ _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 
 
+class FileConnection(sqlite3.Connection):
+    """A connection that knows which file it keeps open, and who is to be told of its commits."""
+
+    identity: tuple[int, int] | None = None
+    tier: HotTier | None = None
+
+
 class Immediate:
-    """One transaction that takes the write lock before its first read."""
+    """One transaction that takes the write lock before its first read; within another, a part.
 
-    __slots__ = ("_db",)
+    A part that fails has to do so before its first statement that writes.
+    """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    __slots__ = ("_db", "_is_part")
+
+    def __init__(self, db: FileConnection) -> None:
         self._db = db
 
     def __enter__(self) -> None:
+        self._is_part = self._db.in_transaction
+        if self._is_part:
+            return
         self._db.execute("BEGIN IMMEDIATE")
+        if self._db.tier is not None:
+            self._db.tier.locked()
 
     def __exit__(
         self,
@@ -91,8 +110,12 @@ class Immediate:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._is_part:
+            return
         if kind is None:
             self._db.execute("COMMIT")
+            if self._db.tier is not None:
+                self._db.tier.committed()
         elif self._db.in_transaction:  # a full disk has rolled it back already
             self._db.execute("ROLLBACK")
 
@@ -105,25 +128,25 @@ def create_schema(db: sqlite3.Connection) -> None:
     db.execute(_SCHEMA)
 
 
-def answer(db: sqlite3.Connection) -> str:
+def answer(db: FileConnection) -> str:
     """Return one line on the state of the file; raises when it can't be read."""
     db.execute("SELECT expires FROM entries LIMIT 1").fetchall()
     return f"SQLite {sqlite3.sqlite_version}"
 
 
-def fetch(db: sqlite3.Connection, name: bytes) -> Row | None:
+def fetch(db: FileConnection, name: bytes) -> Row | None:
     """Return the row of a name."""
     row: Row | None = db.execute(_FETCH, (name,)).fetchone()
     return row
 
 
-def fetch_head(db: sqlite3.Connection, name: bytes) -> Row | None:
+def fetch_head(db: FileConnection, name: bytes) -> Row | None:
     """Return the row of a name with the head of its frame alone."""
     row: Row | None = db.execute(_FETCH_HEAD, (name,)).fetchone()
     return row
 
 
-def fetch_many(db: sqlite3.Connection, names: Iterable[bytes]) -> list[Row | None]:
+def fetch_many(db: FileConnection, names: Iterable[bytes]) -> list[Row | None]:
     """Return the rows of many names, all from one state of the file."""
     db.execute("BEGIN")
     try:
@@ -132,25 +155,26 @@ def fetch_many(db: sqlite3.Connection, names: Iterable[bytes]) -> list[Row | Non
         db.execute("COMMIT")
 
 
-def heads_after(db: sqlite3.Connection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
+def heads_after(db: FileConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
     return rows
 
 
-def store(db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes) -> None:
+def store(db: FileConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
-    db.execute(_STORE, (name, expires, frame))
+    with Immediate(db):
+        db.execute(_STORE, (name, expires, frame))
 
 
-def store_many(db: sqlite3.Connection, rows: list[NamedRow]) -> None:
+def store_many(db: FileConnection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
     with Immediate(db):
         db.executemany(_STORE, rows)
 
 
 def store_absent(
-    db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes | None, live: Live
+    db: FileConnection, name: bytes, expires: int | None, frame: bytes | None, live: Live
 ) -> bool:
     """Write one row unless a live one stands there; tell whether none did.
 
@@ -161,30 +185,36 @@ def store_absent(
         if row is not None and live(*row):
             return False
         if frame is not None:
-            store(db, name, expires, frame)
+            db.execute(_STORE, (name, expires, frame))
         return True
 
 
-def remove(db: sqlite3.Connection, name: bytes) -> Row | None:
+def remove(db: FileConnection, name: bytes) -> Row | None:
     """Delete one row; return its expiry and the head of its frame."""
+    with Immediate(db):
+        return _removed(db, name)
+
+
+def _removed(db: FileConnection, name: bytes) -> Row | None:
     rows: list[Row] = db.execute(_REMOVE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def remove_many(db: sqlite3.Connection, names: Iterable[bytes], live: Live) -> int:
+def remove_many(db: FileConnection, names: Iterable[bytes], live: Live) -> int:
     """Delete many rows; return how many of them lived."""
     with Immediate(db):
-        rows = [remove(db, name) for name in names]
+        rows = [_removed(db, name) for name in names]
     return sum(row is not None and live(*row) for row in rows)
 
 
-def take(db: sqlite3.Connection, name: bytes) -> Row | None:
+def take(db: FileConnection, name: bytes) -> Row | None:
     """Delete one row and return it."""
-    rows: list[Row] = db.execute(_TAKE, (name,)).fetchall()
+    with Immediate(db):
+        rows: list[Row] = db.execute(_TAKE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def touch(db: sqlite3.Connection, name: bytes, expires: int | None, live: Live) -> bool:
+def touch(db: FileConnection, name: bytes, expires: int | None, live: Live) -> bool:
     """Give a live row a new expiry; tell whether there was one."""
     with Immediate(db):
         row = fetch_head(db, name)
@@ -195,7 +225,7 @@ def touch(db: sqlite3.Connection, name: bytes, expires: int | None, live: Live) 
 
 
 def increment(
-    db: sqlite3.Connection,
+    db: FileConnection,
     name: bytes,
     expires: int | None,
     change: Callable[[Row | None], tuple[int, bytes | None, bool]],
@@ -213,11 +243,11 @@ def increment(
         row = fetch(db, name)
         total, frame, is_new = change(row)
         if frame is not None:
-            store(db, name, expires if is_new or row is None else row[0], frame)
+            db.execute(_STORE, (name, expires if is_new or row is None else row[0], frame))
         return total, frame is not None
 
 
-def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
+def sweep(db: FileConnection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
     """Look at the next ``limit`` rows after a name and delete the expired ones among them.
 
     A hand that goes round the file, moved by writers: no index on the expiry (it doubles the
@@ -231,4 +261,6 @@ def sweep(db: sqlite3.Connection, after: bytes, now: int, limit: int) -> tuple[b
     if expired:
         with Immediate(db):
             db.executemany(_DELETE_EXPIRED, expired)
+        if db.tier is not None:
+            db.tier.drop(name for name, _ in expired)
     return (rows[-1][0] if len(rows) == limit else b""), len(expired)

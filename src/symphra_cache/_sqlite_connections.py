@@ -17,17 +17,24 @@ from functools import partial
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._sqlite import sweep
-from symphra_cache._sqlite_files import close_connection, forget_inherited, open_connection
+from symphra_cache._sqlite_files import (
+    close_connection,
+    forget_inherited,
+    open_connection,
+    wal_index,
+)
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from typing import ParamSpec, TypeVar
 
-    from symphra_cache._sqlite import Transaction
-    from symphra_cache._sqlite_files import Durability, FileConnection
+    from symphra_cache._hot_tier import HotTier, Kept
+    from symphra_cache._sqlite import FileConnection, Transaction
+    from symphra_cache._sqlite_files import Durability
+    from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_worker import Worker
 
     P = ParamSpec("P")
@@ -71,9 +78,8 @@ class Guarded:
     refers to any more on the very thread that uses it.
     """
 
-    def __init__(self, opener: Callable[[], FileConnection], sweeper: Sweeper | None) -> None:
+    def __init__(self, opener: Callable[[], FileConnection]) -> None:
         self._open = opener
-        self._sweeper = sweeper
         self._lock = threading.RLock()
         self._db: FileConnection | None = None
         self._closed = False
@@ -92,10 +98,7 @@ class Guarded:
             try:
                 if self._db is None:
                     self._db = self._open()
-                result = transaction(self._db, *args, **kwargs)
-                if self._sweeper is not None:
-                    self._sweeper.after_write(self._db)
-                return result
+                return transaction(self._db, *args, **kwargs)
             except (sqlite3.Error, OSError) as error:
                 self._roll_back()
                 raise BackendUnavailableError(f"the cache file can't be used: {error}") from error
@@ -117,6 +120,10 @@ class Guarded:
         with self._lock:
             self._closed = True
             self._drop()
+
+    def is_closed(self) -> bool:
+        """Tell whether nothing more will be run."""
+        return self._closed
 
     def _drop(self) -> None:
         db, self._db = self._db, None
@@ -141,37 +148,138 @@ class Guarded:
         self._drop()
 
 
+class Writer(Guarded):
+    """A connection that writes, and tells the hot tier what.
+
+    The two writers of a process exclude each other before SQLite has to, so that one commit at
+    a time is between its lock and its publication.
+    """
+
+    def __init__(
+        self,
+        opener: Callable[[], FileConnection],
+        sweeper: Sweeper,
+        tier: HotTier,
+        writing: threading.RLock,
+        patience: float,
+    ) -> None:
+        super().__init__(opener)
+        self.sweeper = sweeper
+        self._tier = tier
+        self._writing = writing
+        self._patience = patience
+
+    def write(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run a transaction that may write these names.
+
+        Args:
+            names: all that it may write or remove.
+            kept: what the hot tier may keep of them if it succeeds.
+            transaction: as for `run`, which says what is raised, too.
+            *args: its arguments.
+            **kwargs: its arguments.
+        """
+        with self._lock:
+            if not self._writing.acquire(timeout=self._patience):
+                raise BackendUnavailableError(
+                    "the cache file can't be used: another thread has been writing to it for "
+                    f"{self._patience:g} s; raise busy_timeout"
+                )
+            try:
+                return self._written(names, kept, transaction, *args, **kwargs)
+            finally:
+                self._writing.release()
+
+    def _written(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        tier, done = self._tier, False
+        tier.begin(names)
+        try:
+            result = self.run(transaction, *args, **kwargs)
+            done = True
+        finally:
+            if not done:
+                tier.abandoned()
+            tier.end(names, kept if done else None)
+        if self._db is not None:
+            self.sweeper.after_write(self._db)
+        return result
+
+
 class _Resources:
     """What has to be closed when the last user of a file is gone; apart, for a finalizer."""
 
     def __init__(
-        self, opener: Callable[[], FileConnection], sweepers: tuple[Sweeper, Sweeper]
+        self,
+        opener: Callable[[], FileConnection],
+        tier: HotTier,
+        patience: float,
+        time_ns: Callable[[], int],
     ) -> None:
-        self.reader, self.writer = Guarded(opener, None), Guarded(opener, sweepers[0])
-        self.loop_reader, self.loop_writer = Guarded(opener, None), Guarded(opener, sweepers[1])
+        writing = threading.RLock()
+
+        def writer() -> Writer:
+            return Writer(opener, Sweeper(time_ns), tier, writing, patience)
+
+        self.reader, self.loop_reader = Guarded(opener), Guarded(opener)
+        self.writer, self.loop_writer = writer(), writer()
         self.workers: dict[Guarded, Worker] = {}
+        self.groups: Groups | None = None
 
     def all(self) -> tuple[Guarded, ...]:
         return self.reader, self.writer, self.loop_reader, self.loop_writer
 
     def close(self) -> None:
+        self.groups = None
         for guarded in self.all():
             guarded.close()
         while self.workers:
             self.workers.popitem()[1].finish()
 
 
+def _opener(
+    path: str, durability: Durability, busy_timeout: float, tier: HotTier
+) -> Callable[[], FileConnection]:
+    """Return what opens a connection whose commits the hot tier is told of."""
+
+    def opened() -> FileConnection:
+        db = open_connection(path, durability, busy_timeout)
+        index = wal_index(db, path)
+        tier.attach(db.identity, None if index is None else index.read)
+        db.tier = tier
+        return db
+
+    return opened
+
+
 class Connections:
     """Runs transactions on one cache file, from any thread, loop or forked child."""
 
     def __init__(
-        self, path: str, durability: Durability, busy_timeout: float, time_ns: Callable[[], int]
+        self,
+        path: str,
+        durability: Durability,
+        busy_timeout: float,
+        time_ns: Callable[[], int],
+        tier: HotTier,
     ) -> None:
         self.closed: bool = False
-        self._sweepers = Sweeper(time_ns), Sweeper(time_ns)
-        self._resources = _Resources(
-            lambda: open_connection(path, durability, busy_timeout), self._sweepers
-        )
+        self._tier = tier
+        opener = _opener(path, durability, busy_timeout, tier)
+        self._resources = _Resources(opener, tier, busy_timeout, time_ns)
         self._starting = threading.Lock()
         # Closes at garbage collection and at exit, if the program did not. The resources must
         # not refer to this object, not even through a bound method of its owner.
@@ -187,18 +295,48 @@ class Connections:
         guarded = self._resources.loop_reader
         return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
 
-    def write(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a transaction that writes."""
-        return self._resources.writer.run(transaction, *args, **kwargs)
+    def write(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run a transaction that writes; see `Writer.write`."""
+        return self._resources.writer.write(names, kept, transaction, *args, **kwargs)
 
-    async def awrite(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def awrite(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
         """Run a transaction that writes, on the writers' thread.
 
         A caller that is cancelled stops waiting; its transaction is carried out or was not
         begun, never half.
         """
-        guarded = self._resources.loop_writer
-        return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
+
+        def run(db: FileConnection) -> R:
+            return transaction(db, *args, **kwargs)
+
+        groups = self._resources.groups or self._started_groups()
+        result: R = await groups.submit(names, kept, run)
+        return result
+
+    def _started_groups(self) -> Groups:
+        """Return what gathers writes, with the thread of the writer."""
+        resources = self._resources
+        worker = self._worker(resources.loop_writer)
+        with self._starting:
+            from symphra_cache._sqlite_groups import Groups
+
+            if resources.groups is None:
+                resources.groups = Groups(resources.loop_writer, worker.send)
+            return resources.groups
 
     def _worker(self, guarded: Guarded) -> Worker:
         worker = self._resources.workers.get(guarded)
@@ -219,7 +357,8 @@ class Connections:
     @property
     def expirations(self) -> int:
         """Expired rows that this process has deleted."""
-        return sum(sweeper.expired for sweeper in self._sweepers)
+        resources = self._resources
+        return resources.writer.sweeper.expired + resources.loop_writer.sweeper.expired
 
     def close(self) -> None:
         """Wait for transactions under way and close everything, of both faces."""
@@ -252,5 +391,7 @@ class Connections:
         forget_inherited()
         self._starting = threading.Lock()
         self._resources.workers.clear()
+        self._resources.groups = None
+        self._tier.start_over()
         for guarded in self._resources.all():
             guarded.start_over()

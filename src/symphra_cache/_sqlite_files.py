@@ -14,7 +14,13 @@ from stat import S_IMODE
 from tempfile import mkstemp
 from time import monotonic, sleep
 
-from symphra_cache._sqlite import APPLICATION_ID, SCHEMA_VERSION, create_schema
+from symphra_cache._sqlite import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    FileConnection,
+    create_schema,
+)
+from symphra_cache._wal_index import WalIndex
 from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError, ForeignFileError
 
 TYPE_CHECKING = False
@@ -24,12 +30,12 @@ if TYPE_CHECKING:
     Durability = Literal["normal", "full"]
 
 __all__ = [
-    "FileConnection",
     "checked_path",
     "close_connection",
     "forget_inherited",
     "open_connection",
     "refuse_foreign",
+    "wal_index",
 ]
 
 _MAGIC = b"SQLite format 3\x00"
@@ -38,15 +44,11 @@ _RETRY = 0.01
 
 # How many connections of this process are open, by (device, inode). POSIX locks belong to the
 # process: closing any descriptor of a file drops the locks that SQLite holds on it, so a file
-# may be looked into by ourselves only while this process has no connection to it.
+# may be looked into by ourselves only while this process has no connection to it. For the same
+# reason the mapping of its WAL index is closed when the last connection has been.
 _open_files: dict[tuple[int, int], int] = {}
+_indexes: dict[tuple[int, int], WalIndex] = {}
 _opening = threading.RLock()  # reentrant: a finalizer may close inside an opening
-
-
-class FileConnection(sqlite3.Connection):
-    """A connection that knows which file it keeps open."""
-
-    identity: tuple[int, int] | None = None
 
 
 def checked_path(db_path: object) -> str:
@@ -224,6 +226,22 @@ def close_connection(db: FileConnection) -> None:
             _open_files[identity] -= 1
             if not _open_files[identity]:
                 del _open_files[identity]
+                if (index := _indexes.pop(identity, None)) is not None:
+                    index.close()
+
+
+def wal_index(db: FileConnection, path: str) -> WalIndex | None:
+    """Return the mapped index of an open file, ``None`` where it can't be mapped."""
+    with _opening:
+        identity = db.identity
+        if identity is None:
+            return None
+        if identity not in _indexes:
+            try:
+                _indexes[identity] = WalIndex(f"{path}-shm")
+            except (OSError, ValueError):
+                return None
+        return _indexes[identity]
 
 
 def forget_inherited() -> None:

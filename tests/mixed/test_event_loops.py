@@ -100,7 +100,7 @@ def test_under_trio_the_error_names_the_remedy(tmp_path: Path) -> None:
     with CacheManager(FileBackend(tmp_path / "cache.db")) as cache:
         cache.set("k", 1)
         with pytest.raises(UnsupportedLoopError, match=r"asyncio event loop.*blocking"):
-            trio.run(cache.aget, "k")
+            trio.run(cache.aset, "k", 2)
         assert cache.get("k") == 1
 
 

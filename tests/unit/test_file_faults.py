@@ -241,7 +241,7 @@ def test_full_durability_asks_sqlite_to_sync_each_commit(tmp_path: Path) -> None
         with CacheManager(backend) as cache:
             cache.set("k", 1)
             asked = backend._store.connections.write(
-                lambda db: db.execute("PRAGMA synchronous").fetchone()[0]
+                (), None, lambda db: db.execute("PRAGMA synchronous").fetchone()[0]
             )
             assert asked == level
             assert cache.get("k") == 1

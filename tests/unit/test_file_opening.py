@@ -196,7 +196,7 @@ def test_opening_beside_an_open_backend_drops_none_of_its_locks(tmp_path: Path) 
         db.execute("ROLLBACK")
         return told.stdout.strip()
 
-    assert store.connections.write(hold) == "database is locked"
+    assert store.connections.write((), None, hold) == "database is locked"
     cache.close()
 
 

@@ -35,10 +35,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_manager", "_memory", "_file", "_redis", "_null"),
     ("_flights", "_tags", "_events", "_primitives", "backends.base"),
     (
+        "_hot_tier",
         "_sqlite",
         "_sqlite_connections",
         "_sqlite_files",
+        "_sqlite_groups",
         "_sqlite_worker",
+        "_wal_index",
         "_redis_clients",
         "_redis_options",
         "_redis_pools",
@@ -71,7 +74,10 @@ STRANGERS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (
         ("manager", "_manager", "_async.manager", "_sync.manager"),
         ("backends.memory", "_async.memory*", "_sync.memory*", "_memory*"),
-        ("backends.file", "_async.file", "_sync.file", "_file", "_sqlite*"),
+        (
+            *("backends.file", "_async.file*", "_sync.file*", "_file"),
+            *("_sqlite*", "_hot_tier", "_wal_index"),
+        ),
         ("backends.redis", "_async.redis", "_sync.redis", "_redis*"),
         ("backends.null", "_async.null", "_sync.null", "_null"),
     ),

@@ -14,9 +14,10 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from typing import Any, ParamSpec, TypeVar
 
+    from symphra_cache._hot_tier import Kept
     from symphra_cache.types import TTL
 
     P = ParamSpec("P")
@@ -38,10 +39,21 @@ class AsyncFileOps(FileKeyspaceState):
             raise
 
     async def _awrite(
-        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+        self, name: bytes, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a transaction that may write one name."""
+        return await self._awrite_many((name,), None, transaction, *args, **kwargs)
+
+    async def _awrite_many(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: sql.Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
         try:
-            return await self._connections.awrite(transaction, *args, **kwargs)
+            return await self._connections.awrite(names, kept, transaction, *args, **kwargs)
         except BackendUnavailableError:
             self._counters.errors += 1
             raise
@@ -49,24 +61,30 @@ class AsyncFileOps(FileKeyspaceState):
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        row = await self._aread(sql.fetch, name)
-        return self._opened(name, row, default)
+        mark = self._tier.mark(name)
+        try:
+            row = await self._aread(sql.fetch, name)
+            return self._opened(name, row, default, mark)
+        finally:
+            self._tier.unmark(name, mark)
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, expires, frame = self._prepared(key, value, ttl)
         if expires == 0:
-            await self._awrite(sql.remove, name)
-        else:
-            await self._awrite(sql.store, name, expires, frame)
-            self._counters.sets += 1
+            await self._awrite(name, sql.remove, name)
+            return True
+        kept = self._store.kept(name, value, expires, frame)
+        hot = None if kept is None else {name: kept}
+        await self._awrite_many((name,), hot, sql.store, name, expires, frame)
+        self._counters.sets += 1
         return True
 
     async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""
         name, expires, frame = self._prepared(key, value, ttl)
         kept = None if expires == 0 else frame
-        was_absent = await self._awrite(sql.store_absent, name, expires, kept, self._live)
+        was_absent = await self._awrite(name, sql.store_absent, name, expires, kept, self._live)
         if was_absent and kept is not None:
             self._counters.sets += 1
         return was_absent
@@ -74,13 +92,14 @@ class AsyncFileOps(FileKeyspaceState):
     async def apop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        row = await self._awrite(sql.take, name)
+        row = await self._awrite(name, sql.take, name)
         self._removed(row)
         return self._opened(name, row, default)
 
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed(await self._awrite(sql.remove, self._name(key)))
+        name = self._name(key)
+        return self._removed(await self._awrite(name, sql.remove, name))
 
     async def aexists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
@@ -92,9 +111,9 @@ class AsyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            row = await self._awrite(sql.remove, name)
+            row = await self._awrite(name, sql.remove, name)
             return row is not None and self._live(*row)
-        return await self._awrite(sql.touch, name, self._expiry(lifetime), self._live)
+        return await self._awrite(name, sql.touch, name, self._expiry(lifetime), self._live)
 
     async def attl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
@@ -105,7 +124,8 @@ class AsyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total, was_stored = await self._awrite(sql.increment, name, self._expiry(lifetime), change)
+        expires = self._expiry(lifetime)
+        total, was_stored = await self._awrite(name, sql.increment, name, expires, change)
         if was_stored:
             self._counters.sets += 1
         return total
@@ -113,23 +133,35 @@ class AsyncFileOps(FileKeyspaceState):
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
-        rows = await self._aread(sql.fetch_many, list(names.values()))
-        values = {
-            key: self._opened(name, row, MISSING)
-            for (key, name), row in zip(names.items(), rows, strict=True)
-        }
+        self._require_open()
+        values = {key: self._tier.hit(name, self._store.time_ns) for key, name in names.items()}
+        cold = {key: name for key, name in names.items() if values[key] is MISSING}
+        self._counters.hits += len(names) - len(cold)
+        if cold:
+            await self._aget_cold(cold, values)
         return {key: value for key, value in values.items() if value is not MISSING}
+
+    async def _aget_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
+        """Read from the file what the hot tier does not have."""
+        marks = {name: self._tier.mark(name) for name in cold.values()}
+        try:
+            rows = await self._aread(sql.fetch_many, list(marks))
+            for (key, name), row in zip(cold.items(), rows, strict=True):
+                values[key] = self._opened(name, row, MISSING, marks[name])
+        finally:
+            for name, mark in marks.items():
+                self._tier.unmark(name, mark)
 
     async def aset_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
     ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
+        rows, kept = self._prepared_many(checked_mapping(mapping), ttl, jitter)
+        names = [name for name, _, _ in rows]
         if milliseconds(ttl) == 0:
-            names = [name for name, _, _ in rows]
-            await self._awrite(sql.remove_many, names, self._live)
+            await self._awrite_many(names, None, sql.remove_many, names, self._live)
         else:
-            await self._awrite(sql.store_many, rows)
+            await self._awrite_many(names, kept, sql.store_many, rows)
             self._counters.sets += len(rows)
         return []
 
@@ -138,7 +170,7 @@ class AsyncFileOps(FileKeyspaceState):
         return await self._aremove([self._name(key) for key in checked_keys(keys)])
 
     async def _aremove(self, names: list[bytes]) -> int:
-        removed = await self._awrite(sql.remove_many, names, self._live)
+        removed = await self._awrite_many(names, None, sql.remove_many, names, self._live)
         self._counters.deletes += removed
         return removed
 

@@ -14,9 +14,10 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Iterable, Mapping
+    from collections.abc import Iterator, Collection, Iterable, Mapping
     from typing import Any, ParamSpec, TypeVar
 
+    from symphra_cache._hot_tier import Kept
     from symphra_cache.types import TTL
 
     P = ParamSpec("P")
@@ -38,10 +39,21 @@ class SyncFileOps(FileKeyspaceState):
             raise
 
     def _write(
-        self, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+        self, name: bytes, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run a transaction that may write one name."""
+        return self._write_many((name,), None, transaction, *args, **kwargs)
+
+    def _write_many(
+        self,
+        names: Collection[bytes],
+        kept: Mapping[bytes, Kept] | None,
+        transaction: sql.Transaction[P, R],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> R:
         try:
-            return self._connections.write(transaction, *args, **kwargs)
+            return self._connections.write(names, kept, transaction, *args, **kwargs)
         except BackendUnavailableError:
             self._counters.errors += 1
             raise
@@ -49,24 +61,30 @@ class SyncFileOps(FileKeyspaceState):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        row = self._read(sql.fetch, name)
-        return self._opened(name, row, default)
+        mark = self._tier.mark(name)
+        try:
+            row = self._read(sql.fetch, name)
+            return self._opened(name, row, default, mark)
+        finally:
+            self._tier.unmark(name, mark)
 
     def set(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, expires, frame = self._prepared(key, value, ttl)
         if expires == 0:
-            self._write(sql.remove, name)
-        else:
-            self._write(sql.store, name, expires, frame)
-            self._counters.sets += 1
+            self._write(name, sql.remove, name)
+            return True
+        kept = self._store.kept(name, value, expires, frame)
+        hot = None if kept is None else {name: kept}
+        self._write_many((name,), hot, sql.store, name, expires, frame)
+        self._counters.sets += 1
         return True
 
     def add(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""
         name, expires, frame = self._prepared(key, value, ttl)
         kept = None if expires == 0 else frame
-        was_absent = self._write(sql.store_absent, name, expires, kept, self._live)
+        was_absent = self._write(name, sql.store_absent, name, expires, kept, self._live)
         if was_absent and kept is not None:
             self._counters.sets += 1
         return was_absent
@@ -74,13 +92,14 @@ class SyncFileOps(FileKeyspaceState):
     def pop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        row = self._write(sql.take, name)
+        row = self._write(name, sql.take, name)
         self._removed(row)
         return self._opened(name, row, default)
 
     def delete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed(self._write(sql.remove, self._name(key)))
+        name = self._name(key)
+        return self._removed(self._write(name, sql.remove, name))
 
     def exists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
@@ -92,9 +111,9 @@ class SyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            row = self._write(sql.remove, name)
+            row = self._write(name, sql.remove, name)
             return row is not None and self._live(*row)
-        return self._write(sql.touch, name, self._expiry(lifetime), self._live)
+        return self._write(name, sql.touch, name, self._expiry(lifetime), self._live)
 
     def ttl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
@@ -105,7 +124,8 @@ class SyncFileOps(FileKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         change = self._change(name, checked_delta(delta), keep=lifetime != 0)
-        total, was_stored = self._write(sql.increment, name, self._expiry(lifetime), change)
+        expires = self._expiry(lifetime)
+        total, was_stored = self._write(name, sql.increment, name, expires, change)
         if was_stored:
             self._counters.sets += 1
         return total
@@ -113,23 +133,35 @@ class SyncFileOps(FileKeyspaceState):
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
-        rows = self._read(sql.fetch_many, list(names.values()))
-        values = {
-            key: self._opened(name, row, MISSING)
-            for (key, name), row in zip(names.items(), rows, strict=True)
-        }
+        self._require_open()
+        values = {key: self._tier.hit(name, self._store.time_ns) for key, name in names.items()}
+        cold = {key: name for key, name in names.items() if values[key] is MISSING}
+        self._counters.hits += len(names) - len(cold)
+        if cold:
+            self._get_cold(cold, values)
         return {key: value for key, value in values.items() if value is not MISSING}
+
+    def _get_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
+        """Read from the file what the hot tier does not have."""
+        marks = {name: self._tier.mark(name) for name in cold.values()}
+        try:
+            rows = self._read(sql.fetch_many, list(marks))
+            for (key, name), row in zip(cold.items(), rows, strict=True):
+                values[key] = self._opened(name, row, MISSING, marks[name])
+        finally:
+            for name, mark in marks.items():
+                self._tier.unmark(name, mark)
 
     def set_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
     ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        rows = self._prepared_many(checked_mapping(mapping), ttl, jitter)
+        rows, kept = self._prepared_many(checked_mapping(mapping), ttl, jitter)
+        names = [name for name, _, _ in rows]
         if milliseconds(ttl) == 0:
-            names = [name for name, _, _ in rows]
-            self._write(sql.remove_many, names, self._live)
+            self._write_many(names, None, sql.remove_many, names, self._live)
         else:
-            self._write(sql.store_many, rows)
+            self._write_many(names, kept, sql.store_many, rows)
             self._counters.sets += len(rows)
         return []
 
@@ -138,7 +170,7 @@ class SyncFileOps(FileKeyspaceState):
         return self._remove([self._name(key) for key in checked_keys(keys)])
 
     def _remove(self, names: list[bytes]) -> int:
-        removed = self._write(sql.remove_many, names, self._live)
+        removed = self._write_many(names, None, sql.remove_many, names, self._live)
         self._counters.deletes += removed
         return removed
 

@@ -1,0 +1,241 @@
+"""The hot tier: values of a cache file in memory, never served once they are out of date.
+
+Every hit first compares the header of the WAL index (`_wal_index.py`) with the one last seen. If
+it is another, somebody committed; unless that was ourselves, the generation rises, and with it
+every entry has to be read from the file again before it is served. So reads are as fast as memory
+while nobody else writes, as fast as SQLite while they do, and never stale:
+
+- Commits of this process go through `begin`, `locked`, `committed` and `end`. Only one at a time
+  is between `locked` and `committed`, and nobody else can commit meanwhile, so a counter that
+  has risen by one means our own commit alone.
+- Until that is published, a reader that meets an unknown header reads the file, and leaves the
+  generation alone.
+- A reader puts a mark under the name *before* it reads the file, and fills only if the mark is
+  still there: a write of this process takes marks and entries away before it begins, and nobody
+  fills a name that is being written.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from contextlib import suppress
+
+from symphra_cache._turns import Turn
+from symphra_cache._wal_index import HEADER, commits
+from symphra_cache.types import MISSING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, TypeAlias
+
+    # What is kept of a value; wall-clock ns of its expiry or None; how a caller's value is made
+    # of what is kept, None if it is the value.
+    Kept: TypeAlias = "tuple[Any, int | None, Callable[[Any], object] | None]"
+    Entry: TypeAlias = "tuple[int, Any, int | None, Callable[[Any], object] | None]"
+
+__all__ = ["ABSENT", "HotTier", "Mark"]
+
+
+ABSENT: Entry = (-1, None, None, None)
+"""Stands for an entry that isn't there: no generation is its own."""
+
+
+class Mark:
+    """Stands where a reader is about to fill in what it reads."""
+
+    __slots__ = ("generation",)
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+
+
+class HotTier:
+    """Entries of one cache file by name, least recently used first, shared by both faces.
+
+    Attributes:
+        entries: each (generation, kept, expires, thaw). Any thread may read it and move entries
+            to the end; the dictionary is never replaced.
+        generation: entries of another one have to be read again.
+        seen: the header that belongs to the generation.
+        header: returns the header as it is now; nothing is served while there is none.
+    """
+
+    def __init__(self, max_size: int) -> None:
+        self.max_size = max_size
+        self.entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self.generation: int = 0
+        self.seen: bytes = b""
+        self.header: Callable[[slice], bytes] = _nothing
+        self.identity: object = None
+        self._turn = Turn()
+        self._writing: dict[bytes, int] = {}
+        self._is_committing = False
+        self._before = b""
+        self._locked_at = 0
+        self._marks: dict[bytes, Mark] = {}
+
+    # Of readers.
+
+    def mark(self, name: bytes) -> Mark | None:
+        """Announce that a name will be read from the file; ``None``: it can't be filled in."""
+        generation = self._observed()
+        if generation is None or not self.max_size:
+            return None
+        mark = Mark(generation)
+        with self._turn:
+            if name in self._writing:
+                return None
+            self._marks[name] = mark
+        return mark
+
+    def fill(self, name: bytes, mark: Mark, kept: Kept | None) -> None:
+        """Keep what was read since the mark was put, if nobody has written it meanwhile."""
+        with self._turn:
+            if kept is not None and self._marks.get(name) is mark:
+                self._put(name, mark.generation, kept)
+
+    def unmark(self, name: bytes, mark: Mark | None) -> None:
+        """Take a mark away; its reader is through, in whatever way."""
+        if mark is not None:
+            with self._turn:
+                if self._marks.get(name) is mark:
+                    del self._marks[name]
+
+    def hit(self, name: bytes, time_ns: Callable[[], int]) -> Any:
+        """Return the caller's own value of an entry that is not out of date, else `MISSING`."""
+        generation, value, expires, thaw = self.entries.get(name, ABSENT)
+        if (
+            generation != self.generation
+            or self._now() != self.seen
+            or (expires is not None and expires <= time_ns())
+        ):
+            return MISSING
+        with suppress(KeyError):  # evicted just now
+            self.entries.move_to_end(name)
+        return value if thaw is None else thaw(value)
+
+    def _observed(self) -> int | None:
+        """Return the generation that what is read from now on belongs to, if it is known."""
+        header = self._now()
+        if not header:
+            return None
+        if header == self.seen:
+            return self.generation
+        with self._turn:
+            if self._is_committing:
+                return None  # perhaps our own commit, to be published at once
+            header = self._now()
+            if header != self.seen:
+                self.generation += 1
+                self.seen = header
+            return self.generation
+
+    def _now(self) -> bytes:
+        """Return the header as it is, empty if there is none."""
+        try:
+            return self.header(HEADER)
+        except ValueError:  # closed by the last connection of this process
+            return b""
+
+    def _put(self, name: bytes, generation: int, kept: Kept) -> None:
+        entries = self.entries
+        entries[name] = (generation, *kept)
+        entries.move_to_end(name)
+        if len(entries) > self.max_size:
+            entries.popitem(last=False)
+
+    # Of writers, in this order.
+
+    def begin(self, names: Iterable[bytes]) -> None:
+        """Take away what is known of names that are about to be written."""
+        with self._turn:
+            for name in names:
+                self._writing[name] = self._writing.get(name, 0) + 1
+                self.entries.pop(name, None)
+                self._marks.pop(name, None)
+
+    def locked(self) -> None:
+        """Note that this process may write, and from now on nobody else."""
+        header = self._now()
+        with self._turn:
+            if header != self.seen:
+                self.generation += 1
+                self.seen = header
+            self._before = header
+            self._locked_at = self.generation
+            self._is_committing = True
+
+    def committed(self) -> None:
+        """Publish that the commit was ours; or that others have committed since."""
+        before, header = self._before, self._now()
+        with self._turn:
+            if header != before:
+                if not (header and before and commits(header) == commits(before) + 1):
+                    self.generation += 1
+                self.seen = header
+            self._is_committing = False
+
+    def abandoned(self) -> None:
+        """Note that nothing was committed, as far as is known."""
+        with self._turn:
+            if self._is_committing:
+                self._is_committing = False
+                self.generation += 1
+
+    def end(self, names: Iterable[bytes], kept: Mapping[bytes, Kept | None] | None) -> None:
+        """Let readers fill these names again, and keep what was written.
+
+        Args:
+            names: those that `begin` was given.
+            kept: what was written, if it was.
+        """
+        with self._turn:
+            for name in names:
+                left = self._writing[name] - 1
+                if left:
+                    self._writing[name] = left
+                else:
+                    del self._writing[name]
+                    if kept is not None and (value := kept.get(name)) is not None:
+                        # As of the commit: if others have written since, it is outdated.
+                        self._put(name, self._locked_at, value)
+
+    # Of those who open and close the file.
+
+    def attach(self, identity: object, header: Callable[[slice], bytes] | None) -> None:
+        """Serve the file of this identity from now on; forget what was known of another."""
+        with self._turn:
+            if identity != self.identity:
+                self._forget()
+                self.identity = identity
+            self.header = header or _nothing
+
+    def drop(self, names: Iterable[bytes]) -> None:
+        """Forget entries that this process has just removed because they had expired."""
+        for name in names:
+            self.entries.pop(name, None)
+
+    def forget(self) -> None:
+        """Drop all entries."""
+        with self._turn:
+            self._forget()
+
+    def _forget(self) -> None:
+        self.generation += 1
+        self.seen = b""
+        self.entries.clear()
+        self._marks.clear()
+
+    def start_over(self) -> None:
+        """In a forked child: drop all, and what threads of the parent were doing."""
+        self._turn = Turn()
+        self._writing.clear()
+        self._is_committing = False
+        self.header = _nothing
+        self.identity = None
+        self._forget()
+
+
+def _nothing(_: slice) -> bytes:
+    return b""
