@@ -58,14 +58,18 @@ class Calls:
         get: an expression with ``key``, ``None`` on a miss.
         set: an expression or statement with ``key`` and ``value``; empty if there is none.
         is_async: whether the expressions await.
+        get_many: an expression with ``keys``, a list.
+        set_many: an expression or statement with ``mapping``, a dict.
         settle: lets background work catch up before memory is measured.
-        close: frees what the cache holds.
+        close: frees what the cache holds; a coroutine function if the expressions await.
     """
 
     names: dict[str, Any]
     get: str = "get(key)"
     set: str = "set(key, value)"
     is_async: bool = False
+    get_many: str = ""
+    set_many: str = ""
     settle: Callable[[], object] | None = None
     close: Callable[[], object] | None = None
 
@@ -76,6 +80,18 @@ class Calls:
     def each_set(self) -> Callable[..., Any]:
         """Return a timed loop of sets of one value."""
         return self._compiled("timed", _TIMED, item="key", body=self.set)
+
+    def each_pair(self) -> Callable[..., Any]:
+        """Return a timed loop of sets over pairs (key, value)."""
+        return self._compiled("timed", _TIMED, item="key, value", body=self.set)
+
+    def each_get_many(self) -> Callable[..., Any]:
+        """Return a timed loop of gets of many keys at once."""
+        return self._compiled("timed", _TIMED, item="keys", body=self.get_many)
+
+    def each_set_many(self) -> Callable[..., Any]:
+        """Return a timed loop of sets of many entries at once."""
+        return self._compiled("timed", _TIMED, item="mapping", body=self.set_many)
 
     def mixed(self) -> Callable[..., Any]:
         """Return a timed loop over pairs (key, whether to write) that fills on a miss."""

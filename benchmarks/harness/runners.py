@@ -1,4 +1,4 @@
-"""Contestants at work: in one thread, on an event loop, in several threads."""
+"""Contestants at work: in one thread, on an event loop, in several threads or tasks."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Loop:
         value: what is set.
         pairs: (key, value) that are stored to begin with.
         held: keys that must be found before the first round and after the last.
+        each: how many operations an item of a chunk is.
     """
 
     def __init__(
@@ -36,8 +37,9 @@ class Loop:
         value: object = None,
         pairs: Iterable[tuple[str, object]] = (),
         held: Sequence[str] = (),
+        each: int = 1,
     ) -> None:
-        self.operations = len(chunks[0])
+        self.operations = len(chunks[0]) * each
         self._calls = calls
         self._timed = timed
         self._chunks = cycle(chunks)
@@ -63,7 +65,7 @@ class Loop:
             self._require_held()
         finally:
             if self._calls.close:
-                self._calls.close()
+                self.call(self._calls.close)
             if self._runner:
                 self._runner.close()
 
@@ -74,11 +76,11 @@ class Loop:
             raise RuntimeError(f"{lost} of {len(found)} keys are not in the cache")
 
 
-class Threads(Loop):
-    """The same in several threads on one cache, each a piece further on in the chunks.
+class Crowd(Loop):
+    """The same several times at once on one cache, each time a piece further on in the chunks.
 
-    A slot lasts from the first thread's start to the last one's end; its operations are those of
-    all threads.
+    A slot lasts from the first one's start to the last one's end; its operations are those of
+    all of them.
     """
 
     def __init__(self, count: int, *arguments: Any, **options: Any) -> None:
@@ -87,12 +89,19 @@ class Threads(Loop):
         self._pieces = [rotated(chunks, n * len(chunks) // count) for n in range(count)]
 
     def run(self, passes: int) -> float:
-        """Time so many passes, shared out evenly; at least one for each thread."""
+        """Time so many passes, shared out evenly; at least one for each."""
         count = len(self._pieces)
         share = max(1, passes // count)
         times = self._times(share)
         took = max(ended for _, ended in times) - min(started for started, _ in times)
         return took * passes / (share * count)
+
+    def _times(self, share: int) -> list[Timed]:
+        raise NotImplementedError
+
+
+class Threads(Crowd):
+    """In several threads."""
 
     def _times(self, share: int) -> list[Timed]:
         ready = threading.Barrier(len(self._pieces))
@@ -103,6 +112,64 @@ class Threads(Loop):
 
         with ThreadPoolExecutor(len(self._pieces)) as threads:
             return list(threads.map(work, self._pieces))
+
+
+class Tasks(Crowd):
+    """In several tasks of one event loop, each awaiting one call after another."""
+
+    def _times(self, share: int) -> list[Timed]:
+        return self.call(self._gathered, share)
+
+    async def _gathered(self, share: int) -> list[Timed]:
+        work = (self._timed(chunks, share, self._value) for chunks in self._pieces)
+        return await asyncio.gather(*work)
+
+
+class Reopened:
+    """Opens the cache anew for every pass, so that it remembers nothing of the one before.
+
+    Opening is not timed, nor is the first read after it.
+
+    Args:
+        opened: opens it.
+        compiled: gives the timed loop of what was opened.
+        chunks: as with `Loop`.
+        first: the key that is read first, in no chunk.
+        each: as with `Loop`.
+    """
+
+    def __init__(
+        self,
+        opened: Callable[[], Calls],
+        compiled: Callable[[Calls], Callable[..., Any]],
+        chunks: Sequence[Sequence[object]],
+        first: str,
+        each: int = 1,
+    ) -> None:
+        self.operations = len(chunks[0]) * each
+        self._opened = opened
+        self._compiled = compiled
+        self._chunks = cycle(chunks)
+        self._first = first
+
+    def run(self, passes: int) -> float:
+        """Time so many passes."""
+        return sum(self._pass() for _ in range(passes))
+
+    def _pass(self) -> int:
+        calls = self._opened()
+        try:
+            timed = self._compiled(calls)
+            if calls.found()([self._first]) == [None]:
+                raise RuntimeError("a key is not in the cache")
+            started, ended = timed(self._chunks, 1, None)
+        finally:
+            if calls.close:
+                calls.close()
+        return ended - started
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 class Once:

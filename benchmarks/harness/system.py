@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sqlite3
 import subprocess
 from datetime import UTC, datetime
 from importlib import metadata
@@ -35,6 +36,8 @@ def _git(*arguments: str) -> str:
 
 
 def _version(package: str) -> str:
+    if package == "SQLite":
+        return sqlite3.sqlite_version
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

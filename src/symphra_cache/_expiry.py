@@ -146,6 +146,8 @@ class ExpiryQueue:
             gone: the deadline of an entry that was evicted for this one. Where entries go in
                 the order in which they came, forgetting it here leaves nothing to tidy.
         """
+        if self.size > self.limit:
+            self._tidy()  # before this one comes, for its entry is not there yet
         # Hot path: calls of the lane's own methods would double the cost.
         lane = self._lanes.get(ttl)
         if lane is None:
@@ -167,8 +169,6 @@ class ExpiryQueue:
         self.size += 1
         if deadline < self.next_due:
             self.next_due = deadline
-        if self.size > self.limit:
-            self._tidy()
         return deadline
 
     def _push_elsewhere(self, deadline: float, name: Hashable, ttl: int | None) -> None:
@@ -179,8 +179,9 @@ class ExpiryQueue:
         if ttl is None or len(lanes) >= _LANES:
             self._heap.push(deadline, name)
         else:
-            lanes[ttl] = _Lane()
-            lanes[ttl].push(deadline, name)
+            lane = lanes[ttl] = _Lane()
+            lane.last = deadline
+            lane.push(deadline, name)
 
     def due(self, now: float, limit: int) -> list[tuple[float, Any]]:
         """Take out at most ``limit`` deadlines that have passed, with the names."""

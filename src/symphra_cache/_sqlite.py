@@ -34,6 +34,7 @@ __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
     "FileConnection",
+    "Immediate",
     "answer",
     "create_schema",
     "fetch",
@@ -98,14 +99,20 @@ class FileConnection(sqlite3.Connection):
 
 
 class Immediate:
-    """One transaction that takes the write lock before its first read."""
+    """One transaction that takes the write lock before its first read; within another, a part.
 
-    __slots__ = ("_db",)
+    A part that fails has to do so before its first statement that writes.
+    """
+
+    __slots__ = ("_db", "_is_part")
 
     def __init__(self, db: FileConnection) -> None:
         self._db = db
 
     def __enter__(self) -> None:
+        self._is_part = self._db.in_transaction
+        if self._is_part:
+            return
         if self._db.limits is not None:
             self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
@@ -118,6 +125,8 @@ class Immediate:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._is_part:
+            return
         if kind is None:
             limits, tier = self._db.limits, self._db.tier
             if limits is not None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from symphra_cache._hot_tier import HotTier, Kept
     from symphra_cache._sqlite import FileConnection, Transaction
     from symphra_cache._sqlite_files import Durability
+    from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_limits import Limits
     from symphra_cache._sqlite_worker import Worker
 
@@ -120,6 +121,10 @@ class Guarded:
         with self._lock:
             self._closed = True
             self._drop()
+
+    def is_closed(self) -> bool:
+        """Tell whether nothing more will be run."""
+        return self._closed
 
     def _drop(self) -> None:
         db, self._db = self._db, None
@@ -233,11 +238,13 @@ class _Resources:
         self.reader, self.loop_reader = Guarded(opener), Guarded(opener)
         self.writer, self.loop_writer = writer(), writer()
         self.workers: dict[Guarded, Worker] = {}
+        self.groups: Groups | None = None
 
     def all(self) -> tuple[Guarded, ...]:
         return self.reader, self.writer, self.loop_reader, self.loop_writer
 
     def close(self) -> None:
+        self.groups = None
         for guarded in self.all():
             guarded.close()
         while self.workers:
@@ -318,9 +325,24 @@ class Connections:
         A caller that is cancelled stops waiting; its transaction is carried out or was not
         begun, never half.
         """
-        writer = self._resources.loop_writer
-        job = partial(writer.write, names, kept, transaction, *args, **kwargs)
-        return await self._worker(writer).arun(job)
+
+        def run(db: FileConnection) -> R:
+            return transaction(db, *args, **kwargs)
+
+        groups = self._resources.groups or self._started_groups()
+        result: R = await groups.submit(names, kept, run)
+        return result
+
+    def _started_groups(self) -> Groups:
+        """Return what gathers writes, with the thread of the writer."""
+        resources = self._resources
+        worker = self._worker(resources.loop_writer)
+        with self._starting:
+            from symphra_cache._sqlite_groups import Groups
+
+            if resources.groups is None:
+                resources.groups = Groups(resources.loop_writer, worker.send)
+            return resources.groups
 
     def _worker(self, guarded: Guarded) -> Worker:
         worker = self._resources.workers.get(guarded)
@@ -375,6 +397,7 @@ class Connections:
         forget_inherited()
         self._starting = threading.Lock()
         self._resources.workers.clear()
+        self._resources.groups = None
         self._tier.start_over()
         for guarded in self._resources.all():
             guarded.start_over()

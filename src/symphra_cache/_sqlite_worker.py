@@ -46,9 +46,13 @@ class Worker(aiosqlite.Connection):
         result: R = await answer.future
         return result
 
+    def send(self, function: Callable[[], object]) -> None:
+        """Have a function called on the thread, after those that were sent before."""
+        self._tx.put_nowait((None, function))
+
     def finish(self) -> None:
         """End the thread after what was sent before; does not wait for it."""
-        self._tx.put_nowait((None, lambda: _STOP_RUNNING_SENTINEL))
+        self.send(lambda: _STOP_RUNNING_SENTINEL)
 
 
 class _Answer:

@@ -8,6 +8,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
+from memory_checks import check_deadlines, check_whole
 from redis_servers import RedisServer, shared_server
 from symphra_cache import CacheClosedError, CacheManager
 from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
@@ -35,16 +36,19 @@ class Kit:
             ``fake_clock`` time passes when the test says so, to the millisecond;
             ``any_object`` values need only be picklable;
             ``serializer`` values are those of a serializer, which is an option;
-            ``lru`` the least recently used entry is evicted first, ``max_size`` is an option;
+            ``bounds`` ``max_size`` and ``max_bytes`` are options, and are kept exactly;
+            ``lru`` the least recently used entry is evicted first;
             ``bytes`` what is stored can be read and replaced behind the cache's back;
             ``any_expiry`` a foreign writer can give an entry an expiry that is no time;
             ``file`` it is one file, at a path;
             ``persistent`` what is stored outlives the backend object;
             ``two_clocks`` time is the process's own (monotonic), or the wall's.
         clock: its time.
+        variant: tells it from other kits of its kind.
     """
 
     kind: ClassVar[str]
+    variant: ClassVar[str] = ""
     can: ClassVar[frozenset[str]]
 
     # Where the fields of a frame's header stand, on every backend that writes frames.
@@ -105,27 +109,29 @@ class MemoryKit(Kit):
     """Memory of this process."""
 
     kind = "memory"
-    can = frozenset({"fake_clock", "two_clocks", "any_object", "lru"})
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self._bounds: dict[int, int | None] = {}
+    can = frozenset({"fake_clock", "two_clocks", "any_object", "bounds", "lru"})
+    options: ClassVar[dict[str, Any]] = {}
 
     def make(self, **options: Any) -> MemoryBackend:
-        backend = MemoryBackend(**{"clock": self.clock.fake, **options})
-        self._bounds[id(backend)] = options.get("max_size", 10_000)
-        return backend
+        return MemoryBackend(**{"clock": self.clock.fake, **self.options, **options})
 
     def check(self, manager: CacheManager) -> None:
         super().check(manager)
-        bound = self._bounds[id(manager.backend)]
-        entries = manager.stats().entries
-        assert entries is not None
-        assert bound is None or entries <= bound
+        assert isinstance(manager.backend, MemoryBackend)
+        check_whole(manager.backend)
+        check_deadlines(manager.backend)
 
     def finish(self) -> None:
         super().finish()
         assert all(manager.stats().entries == 0 for manager in self._managers)
+
+
+class S3FIFOKit(MemoryKit):
+    """The same, with the other policy."""
+
+    variant = "-s3fifo"
+    can = MemoryKit.can - {"lru"}
+    options: ClassVar[dict[str, Any]] = {"eviction": "s3fifo"}
 
 
 class FileKit(Kit):
@@ -268,4 +274,6 @@ def _as_text(frame: object) -> bytes | str:
     return frame if isinstance(frame, bytes | str) else str(frame)
 
 
-KITS: dict[str, type[Kit]] = {kit.kind: kit for kit in (MemoryKit, FileKit, RedisKit)}
+KITS: dict[str, type[Kit]] = {
+    kit.kind + kit.variant: kit for kit in (MemoryKit, S3FIFOKit, FileKit, RedisKit)
+}

@@ -11,7 +11,7 @@ PRELUDE = """
 from harness.loops import Calls
 from harness.model import Contestant, Mode, Work
 from harness.rounds import measure
-from harness.runners import Loop, Once, Threads, chunked
+from harness.runners import Loop, Once, Reopened, Tasks, Threads, chunked
 
 table = {}
 done = []
@@ -76,6 +76,52 @@ loop.run(2)
 print(*sorted(done))
 """)
     assert lines == ["a b c d"]
+
+
+def test_tasks_take_turns_on_one_loop_and_what_is_awaited_is_closed_there() -> None:
+    lines = shown("""
+import asyncio
+
+async def get(key):
+    done.append(key)
+    await asyncio.sleep(0)
+
+async def close():
+    print("closed")
+
+calls = Calls({"get": get}, "await get(key)", is_async=True, close=close)
+loop = Tasks(2, calls, calls.each_get(), chunked(["a", "b", "c", "d"], 2))
+print(loop.run(2) > 0, *done)
+loop.close()
+""")
+    assert lines == ["True a c b d", "closed"]
+
+
+def test_many_at_once_count_each_and_pairs_bring_their_values() -> None:
+    lines = shown("""
+names = {"many": done.append, "table": table}
+calls = Calls(names, set="table[key] = value", get_many="many(keys)", set_many="many(mapping)")
+Loop(calls, calls.each_set_many(), [[{"a": 1}]]).run(1)
+Loop(calls, calls.each_pair(), [[("b", 1)], [("b", 2)]]).run(2)
+print(Loop(calls, calls.each_get_many(), [[["a", "b"]]], each=2).operations, done, table)
+""")
+    assert lines == ["2 [{'a': 1}] {'b': 2}"]
+
+
+def test_who_is_reopened_for_each_pass_reads_other_keys_each_time_and_is_closed() -> None:
+    lines = shown("""
+def get(key):
+    done.append(key)
+    return key
+
+def opened():
+    done.append("open")
+    return Calls({"get": get}, close=lambda: done.append("closed"))
+
+Reopened(opened, Calls.each_get, chunked(["a", "b", "c", "d"], 2), "first").run(2)
+print(*done)
+""")
+    assert lines == ["open first a b closed open first c d closed"]
 
 
 def test_lost_keys_are_not_measured() -> None:

@@ -39,6 +39,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite",
         "_sqlite_connections",
         "_sqlite_files",
+        "_sqlite_groups",
         "_sqlite_limits",
         "_sqlite_worker",
         "_wal_index",

@@ -1,5 +1,5 @@
 # Source of the blocking twin: edit here, then run scripts/run_unasync.py.
-"""What memory alone promises: a bound, and the least recently used entry goes first."""
+"""What memory alone promises: a bound; with LRU, the least recently used entry goes first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ..acompat import SteppedClock
     from ..backends import Kit
 
-pytestmark = pytest.mark.needs("lru")
+pytestmark = pytest.mark.needs("bounds")
+by_use = pytest.mark.needs("lru")
 
 USES: dict[str, Callable[[CacheManager, str], Any]] = {
     "get": lambda cache, key: cache.aget(key),
@@ -43,6 +44,7 @@ NO_USES: dict[str, Callable[[CacheManager, str], Any]] = {
 VALUES = {"shared": 1, "copied": [1], "pickled": [[1]]}
 
 
+@by_use
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 async def test_the_least_recently_used_entry_goes_first(kit: Kit, value: object) -> None:
     cache = kit.open(kit.make(max_size=3))
@@ -52,6 +54,7 @@ async def test_the_least_recently_used_entry_goes_first(kit: Kit, value: object)
         assert sorted(await acollect(cache.ascan())) == kept
 
 
+@by_use
 @pytest.mark.parametrize("path", [(), ("users",)], ids=["plain", "nested"])
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("use", USES)
@@ -67,6 +70,7 @@ async def test_a_read_or_write_by_its_key_is_a_use(
     assert sorted(await acollect(cache.ascan())) == ["a", "c", "d"]
 
 
+@by_use
 async def test_incr_and_decr_are_uses(kit: Kit) -> None:
     cache = kit.open(kit.make(max_size=3))
     await cache.aset_many({"a": 1, "b": 1, "c": 1})
@@ -76,6 +80,7 @@ async def test_incr_and_decr_are_uses(kit: Kit) -> None:
     assert sorted(await acollect(cache.ascan())) == ["a", "b", "d"]
 
 
+@by_use
 @pytest.mark.parametrize("path", [(), ("users",)], ids=["plain", "nested"])
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("use", NO_USES)
@@ -91,6 +96,7 @@ async def test_looking_at_an_entry_is_no_use(
     assert sorted(await acollect(cache.ascan())) == ["b", "c", "d"]
 
 
+@by_use
 async def test_a_read_that_missed_is_no_use(kit: Kit) -> None:
     cache = kit.open(kit.make(max_size=2))
     await cache.aset_many({"a": 1, "b": 1})
@@ -99,6 +105,7 @@ async def test_a_read_that_missed_is_no_use(kit: Kit) -> None:
     assert sorted(await acollect(cache.ascan())) == ["b", "c"]
 
 
+@by_use
 async def test_the_order_of_uses_decides(kit: Kit) -> None:
     cache = kit.open(kit.make(max_size=5))
     await cache.aset_many(dict.fromkeys("abcde", 1))
@@ -121,6 +128,7 @@ async def test_replacing_an_entry_evicts_nothing(kit: Kit) -> None:
     assert cache.stats().evictions == 0
 
 
+@by_use
 async def test_the_bound_is_that_of_the_backend(kit: Kit) -> None:
     first = kit.open(kit.make(max_size=3))
     second, third = kit.open(first.backend, namespace="other"), first.namespace("users")

@@ -146,7 +146,7 @@ async def test_usage_is_a_number_or_unknown(cache: CacheManager) -> None:
         assert value is None or (type(value) is int and value >= 0)
 
 
-@pytest.mark.needs("lru")
+@pytest.mark.needs("bounds")
 async def test_memory_knows_its_entries_without_counting(kit: Kit) -> None:
     first, second = kit.open(), kit.open(namespace="other")
     assert first.stats().entries == 0
@@ -160,7 +160,7 @@ async def test_memory_knows_its_entries_without_counting(kit: Kit) -> None:
     assert first.stats().entries == 1
 
 
-@pytest.mark.needs("lru")
+@pytest.mark.needs("bounds")
 async def test_evictions_are_those_of_the_backend(kit: Kit) -> None:
     first = kit.open(kit.make(max_size=2))
     second = kit.open(first.backend, namespace="other")
@@ -197,4 +197,4 @@ async def test_expirations_are_entries_that_were_noticed_and_dropped(
     assert before in (0, None)
     # Backends that remove by an expired entry's name need not have looked at it.
     assert after is None or 6 <= after <= 8
-    assert after == 8 or not kit.can & {"lru"}
+    assert after == 8 or not kit.can & {"bounds"}
