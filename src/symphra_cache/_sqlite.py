@@ -9,6 +9,7 @@ its frame.
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 
 from symphra_cache._frame import HEADER_SIZE
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
+    "DamagedError",
     "answer",
+    "check_schema",
     "create_schema",
     "fetch",
     "fetch_head",
@@ -74,6 +77,13 @@ _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 
 
+_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """Damage to the file that SQLite itself takes for something else, or for nothing."""
+
+
 class Immediate:
     """One transaction that takes the write lock before its first read."""
 
@@ -105,6 +115,26 @@ def create_schema(db: sqlite3.Connection) -> None:
     db.execute(_SCHEMA)
 
 
+def check_schema(db: sqlite3.Connection) -> None:
+    """Read the schema, and raise if it is not what `create_schema` made.
+
+    For a connection that returns text as bytes: what is damaged need not be text.
+    """
+    if not _own_tables() <= set(db.execute(_TABLES)):
+        raise DamagedError("its schema was altered")
+
+
+@cache
+def _own_tables() -> set[tuple[bytes, bytes]]:
+    db = sqlite3.connect(":memory:")
+    db.text_factory = bytes
+    try:
+        create_schema(db)
+        return set(db.execute(_TABLES))
+    finally:
+        db.close()
+
+
 def answer(db: sqlite3.Connection) -> str:
     """Return one line on the state of the file; raises when it can't be read."""
     db.execute("SELECT expires FROM entries LIMIT 1").fetchall()
@@ -129,13 +159,25 @@ def fetch_many(db: sqlite3.Connection, names: Iterable[bytes]) -> list[Row | Non
     try:
         return [db.execute(_FETCH, (name,)).fetchone() for name in names]
     finally:
-        db.execute("COMMIT")
+        if db.in_transaction:  # some errors have ended it already
+            db.execute("COMMIT")
 
 
 def heads_after(db: sqlite3.Connection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
+    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+        # SQLite trusts the order that it finds. Going on from such a name could lead back to
+        # rows that were seen, and round and round for ever.
+        raise DamagedError("its rows are out of order")
     return rows
+
+
+def _is_ascending(names: list[bytes]) -> bool:
+    try:
+        return names == sorted(names) and names[0] < names[-1]
+    except TypeError:  # a name that is no bytes
+        return False
 
 
 def store(db: sqlite3.Connection, name: bytes, expires: int | None, frame: bytes) -> None:

@@ -14,10 +14,16 @@ import sqlite3
 import threading
 import weakref
 from functools import partial
+from time import monotonic
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._sqlite import sweep
-from symphra_cache._sqlite_files import close_connection, forget_inherited, open_connection
+from symphra_cache._sqlite_files import (
+    close_connection,
+    forget_inherited,
+    open_connection,
+    recovered,
+)
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
 
@@ -38,6 +44,9 @@ __all__ = ["Connections"]
 # Each so many writes the hand of `sweep` moves on by so many rows: two looked at per write.
 _SWEEP_EVERY = 64
 _SWEEP_ROWS = 128
+
+_LOOK_EVERY = 1.0  # seconds: so soon it is noticed that the file was deleted or replaced
+_ATTEMPTS = 3  # of one transaction, when the file turns out to be damaged
 
 
 class Sweeper:
@@ -76,6 +85,7 @@ class Guarded:
         self._sweeper = sweeper
         self._lock = threading.RLock()
         self._db: FileConnection | None = None
+        self._look_at = 0.0
         self._closed = False
 
     def run(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -90,18 +100,45 @@ class Guarded:
             if self._closed:
                 raise closed_error()
             try:
-                if self._db is None:
-                    self._db = self._open()
-                result = transaction(self._db, *args, **kwargs)
-                if self._sweeper is not None:
-                    self._sweeper.after_write(self._db)
-                return result
+                for _ in range(_ATTEMPTS - 1):
+                    try:
+                        return self._attempt(transaction, *args, **kwargs)
+                    except sqlite3.Error as error:
+                        if self._db is None or not recovered(self._db, error):
+                            raise
+                        self._drop()
+                return self._attempt(transaction, *args, **kwargs)
+            except BackendUnavailableError:
+                self._roll_back()
+                raise
             except (sqlite3.Error, OSError) as error:
                 self._roll_back()
                 raise BackendUnavailableError(f"the cache file can't be used: {error}") from error
             except BaseException:  # a KeyboardInterrupt between BEGIN and COMMIT, too
                 self._roll_back()
                 raise
+
+    def _attempt(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        db = self._db
+        if db is None or monotonic() >= self._look_at or db.is_outdated():
+            db = self._looked_at()
+        elif self._sweeper is not None and not db.is_ours():
+            # Any commit may copy the log into the file, which somebody has written over since.
+            db = self._looked_at()
+        result = transaction(db, *args, **kwargs)
+        if self._sweeper is not None:
+            self._sweeper.after_write(db)
+        return result
+
+    def _looked_at(self) -> FileConnection:
+        """Return a connection to the file that is at the path now."""
+        now = monotonic()
+        if self._db is not None and not self._db.is_current():
+            self._drop()
+        if self._db is None:
+            self._db = self._open()
+        self._look_at = now + _LOOK_EVERY
+        return self._db
 
     def _roll_back(self) -> None:
         db = self._db

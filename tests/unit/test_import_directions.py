@@ -38,6 +38,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite",
         "_sqlite_connections",
         "_sqlite_files",
+        "_sqlite_identity",
+        "_sqlite_quarantine",
         "_sqlite_worker",
         "_redis_clients",
         "_redis_options",
