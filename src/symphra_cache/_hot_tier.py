@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
+from time import monotonic
 
 from symphra_cache._turns import Turn
 from symphra_cache._wal_index import HEADER, commits
@@ -59,6 +60,8 @@ class HotTier:
         generation: entries of another one have to be read again.
         seen: the header that belongs to the generation.
         header: returns the header as it is now; nothing is served while there is none.
+        look_at: monotonic time from which on nothing is served until somebody has looked
+            whether the file is still the one at its path.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -68,6 +71,7 @@ class HotTier:
         self.seen: bytes = b""
         self.header: Callable[[slice], bytes] = _nothing
         self.identity: object = None
+        self.look_at: float = 0.0
         self._turn = Turn()
         self._writing: dict[bytes, int] = {}
         self._is_committing = False
@@ -109,6 +113,7 @@ class HotTier:
             generation != self.generation
             or self._now() != self.seen
             or (expires is not None and expires <= time_ns())
+            or monotonic() >= self.look_at
         ):
             return MISSING
         with suppress(KeyError):  # evicted just now
@@ -233,6 +238,7 @@ class HotTier:
         self._writing.clear()
         self._is_committing = False
         self.header = _nothing
+        self.look_at = 0.0
         self.identity = None
         self._forget()
 

@@ -9,6 +9,7 @@ its frame.
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 
 from symphra_cache._frame import HEADER_SIZE
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    Transaction: TypeAlias = "Callable[Concatenate[FileConnection, P], R]"
+    Transaction: TypeAlias = "Callable[Concatenate[CacheConnection, P], R]"
     # (wall-clock ms of the expiry or None, frame or its head)
     Row: TypeAlias = "tuple[int | None, bytes]"
     NamedRow: TypeAlias = "tuple[bytes, int | None, bytes]"
@@ -31,9 +32,11 @@ if TYPE_CHECKING:
 __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
-    "FileConnection",
+    "CacheConnection",
+    "DamagedError",
     "Immediate",
     "answer",
+    "check_schema",
     "create_schema",
     "fetch",
     "fetch_head",
@@ -78,11 +81,17 @@ _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 
 
-class FileConnection(sqlite3.Connection):
-    """A connection that knows which file it keeps open, and who is to be told of its commits."""
+_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
-    identity: tuple[int, int] | None = None
+
+class CacheConnection(sqlite3.Connection):
+    """A connection that knows who is to be told of its commits."""
+
     tier: HotTier | None = None
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """Damage to the file that SQLite itself takes for something else, or for nothing."""
 
 
 class Immediate:
@@ -93,7 +102,7 @@ class Immediate:
 
     __slots__ = ("_db", "_is_part")
 
-    def __init__(self, db: FileConnection) -> None:
+    def __init__(self, db: CacheConnection) -> None:
         self._db = db
 
     def __enter__(self) -> None:
@@ -128,53 +137,85 @@ def create_schema(db: sqlite3.Connection) -> None:
     db.execute(_SCHEMA)
 
 
-def answer(db: FileConnection) -> str:
+def check_schema(db: sqlite3.Connection) -> None:
+    """Read the schema, and raise if it is not what `create_schema` made.
+
+    For a connection that returns text as bytes: what is damaged need not be text.
+    """
+    if not _own_tables() <= set(db.execute(_TABLES)):
+        raise DamagedError("its schema was altered")
+
+
+@cache
+def _own_tables() -> set[tuple[bytes, bytes]]:
+    db = sqlite3.connect(":memory:")
+    db.text_factory = bytes
+    try:
+        create_schema(db)
+        return set(db.execute(_TABLES))
+    finally:
+        db.close()
+
+
+def answer(db: CacheConnection) -> str:
     """Return one line on the state of the file; raises when it can't be read."""
     db.execute("SELECT expires FROM entries LIMIT 1").fetchall()
     return f"SQLite {sqlite3.sqlite_version}"
 
 
-def fetch(db: FileConnection, name: bytes) -> Row | None:
+def fetch(db: CacheConnection, name: bytes) -> Row | None:
     """Return the row of a name."""
     row: Row | None = db.execute(_FETCH, (name,)).fetchone()
     return row
 
 
-def fetch_head(db: FileConnection, name: bytes) -> Row | None:
+def fetch_head(db: CacheConnection, name: bytes) -> Row | None:
     """Return the row of a name with the head of its frame alone."""
     row: Row | None = db.execute(_FETCH_HEAD, (name,)).fetchone()
     return row
 
 
-def fetch_many(db: FileConnection, names: Iterable[bytes]) -> list[Row | None]:
+def fetch_many(db: CacheConnection, names: Iterable[bytes]) -> list[Row | None]:
     """Return the rows of many names, all from one state of the file."""
     db.execute("BEGIN")
     try:
         return [db.execute(_FETCH, (name,)).fetchone() for name in names]
     finally:
-        db.execute("COMMIT")
+        if db.in_transaction:  # some errors have ended it already
+            db.execute("COMMIT")
 
 
-def heads_after(db: FileConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
+def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
+    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+        # SQLite trusts the order that it finds. Going on from such a name could lead back to
+        # rows that were seen, and round and round for ever.
+        raise DamagedError("its rows are out of order")
     return rows
 
 
-def store(db: FileConnection, name: bytes, expires: int | None, frame: bytes) -> None:
+def _is_ascending(names: list[bytes]) -> bool:
+    try:
+        return names == sorted(names) and names[0] < names[-1]
+    except TypeError:  # a name that is no bytes
+        return False
+
+
+def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db):
         db.execute(_STORE, (name, expires, frame))
 
 
-def store_many(db: FileConnection, rows: list[NamedRow]) -> None:
+def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
     with Immediate(db):
         db.executemany(_STORE, rows)
 
 
 def store_absent(
-    db: FileConnection, name: bytes, expires: int | None, frame: bytes | None, live: Live
+    db: CacheConnection, name: bytes, expires: int | None, frame: bytes | None, live: Live
 ) -> bool:
     """Write one row unless a live one stands there; tell whether none did.
 
@@ -189,32 +230,32 @@ def store_absent(
         return True
 
 
-def remove(db: FileConnection, name: bytes) -> Row | None:
+def remove(db: CacheConnection, name: bytes) -> Row | None:
     """Delete one row; return its expiry and the head of its frame."""
     with Immediate(db):
         return _removed(db, name)
 
 
-def _removed(db: FileConnection, name: bytes) -> Row | None:
+def _removed(db: CacheConnection, name: bytes) -> Row | None:
     rows: list[Row] = db.execute(_REMOVE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def remove_many(db: FileConnection, names: Iterable[bytes], live: Live) -> int:
+def remove_many(db: CacheConnection, names: Iterable[bytes], live: Live) -> int:
     """Delete many rows; return how many of them lived."""
     with Immediate(db):
         rows = [_removed(db, name) for name in names]
     return sum(row is not None and live(*row) for row in rows)
 
 
-def take(db: FileConnection, name: bytes) -> Row | None:
+def take(db: CacheConnection, name: bytes) -> Row | None:
     """Delete one row and return it."""
     with Immediate(db):
         rows: list[Row] = db.execute(_TAKE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def touch(db: FileConnection, name: bytes, expires: int | None, live: Live) -> bool:
+def touch(db: CacheConnection, name: bytes, expires: int | None, live: Live) -> bool:
     """Give a live row a new expiry; tell whether there was one."""
     with Immediate(db):
         row = fetch_head(db, name)
@@ -225,7 +266,7 @@ def touch(db: FileConnection, name: bytes, expires: int | None, live: Live) -> b
 
 
 def increment(
-    db: FileConnection,
+    db: CacheConnection,
     name: bytes,
     expires: int | None,
     change: Callable[[Row | None], tuple[int, bytes | None, bool]],
@@ -247,7 +288,7 @@ def increment(
         return total, frame is not None
 
 
-def sweep(db: FileConnection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
+def sweep(db: CacheConnection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
     """Look at the next ``limit`` rows after a name and delete the expired ones among them.
 
     A hand that goes round the file, moved by writers: no index on the expiry (it doubles the
