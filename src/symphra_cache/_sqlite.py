@@ -45,6 +45,7 @@ __all__ = [
     "increment",
     "remove",
     "remove_many",
+    "rows_after",
     "store",
     "store_absent",
     "store_many",
@@ -70,6 +71,7 @@ _HEADS_AFTER = (
     f"SELECT name, expires, substr(frame, 1, {HEADER_SIZE}) FROM entries"
     " WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
 )
+_ROWS_AFTER = "SELECT name, expires, frame FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 _STORE = (
     "INSERT INTO entries (name, expires, frame) VALUES (?, ?, ?) ON CONFLICT (name)"
     " DO UPDATE SET expires = excluded.expires, frame = excluded.frame"
@@ -191,6 +193,14 @@ def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> li
     if rows and not _is_ascending([after, *(row[0] for row in rows)]):
         # SQLite trusts the order that it finds. Going on from such a name could lead back to
         # rows that were seen, and round and round for ever.
+        raise DamagedError("its rows are out of order")
+    return rows
+
+
+def rows_after(db: CacheConnection, after: bytes, limit: int) -> list[NamedRow]:
+    """Return the next rows after a name, whole, of all namespaces."""
+    rows: list[NamedRow] = db.execute(_ROWS_AFTER, (after, limit)).fetchall()
+    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
         raise DamagedError("its rows are out of order")
     return rows
 

@@ -8,10 +8,12 @@ from symphra_cache._async.file import AsyncFileOps
 from symphra_cache._file import FileStore
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._sync.file import SyncFileOps
+from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from typing import Literal
 
     from symphra_cache._metrics import Counters
@@ -58,6 +60,9 @@ class FileBackend(FileKeyspace):
         hot_size: how many values are also kept in memory, where a read takes a tenth of the
             time. They are never served when they are out of date, whoever wrote to the file.
             Values of more than 32 KiB are not kept.
+        warm: fills the hot tier here and now, so this blocks; ``await backend.areload()`` does it
+            in asyncio. A function is called with the number of entries loaded so far. Without
+            it the hot tier fills as entries are read.
         clock: where time comes from; for tests, see `symphra_cache.testing.FakeClock`.
 
     Raises:
@@ -77,11 +82,19 @@ class FileBackend(FileKeyspace):
         max_value_bytes: int = MAX_VALUE_BYTES,
         clock: Clock | None = None,
         hot_size: int = 100_000,
+        warm: bool | Callable[[int], object] = False,
     ) -> None:
         store = FileStore(
             db_path, durability, busy_timeout, serializer, max_value_bytes, clock, hot_size
         )
         super().__init__(store, "")
+        if not isinstance(warm, bool) and not callable(warm):
+            raise ConfigurationError(
+                f"warm must be a bool or a function of the number of entries loaded, got "
+                f"{type(warm).__name__}"
+            )
+        if warm:
+            self.reload(warm if callable(warm) else None)
 
     def keyspace(self, path: str, counters: Counters) -> FileKeyspace:
         """Return the view on a namespace that counts into ``counters``."""
