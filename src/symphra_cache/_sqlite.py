@@ -144,7 +144,11 @@ def check_schema(db: sqlite3.Connection) -> None:
 
     For a connection that returns text as bytes: what is damaged need not be text.
     """
-    if not _own_tables() <= set(db.execute(_TABLES)):
+    try:
+        found = set(db.execute(_TABLES))
+    except UnicodeDecodeError:  # SQLite's complaint quotes what it can't read
+        raise DamagedError("its schema is no text") from None
+    if not _own_tables() <= found:
         raise DamagedError("its schema was altered")
 
 

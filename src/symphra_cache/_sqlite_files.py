@@ -51,6 +51,7 @@ __all__ = [
     "checked_path",
     "close_connection",
     "forget_inherited",
+    "is_left",
     "open_connection",
     "recovered",
     "refuse_foreign",
@@ -155,8 +156,9 @@ def open_connection(path: str, durability: Durability, busy_timeout: float) -> F
             _set_up(db, durability)
             # Moved or replaced while it was being opened? Then the log that SQLite took by
             # its name may be that of another file.
-            if db.is_current():
+            if not is_left(db):
                 return db
+            db.logs = {}
         except sqlite3.Error as error:
             try:
                 is_to_be_opened_anew = recovered(db, error)
@@ -172,7 +174,7 @@ def open_connection(path: str, durability: Durability, busy_timeout: float) -> F
     raise BackendUnavailableError(f"the cache file {path!r} is replaced again and again")
 
 
-def recovered(db: FileConnection, error: sqlite3.Error) -> bool:
+def recovered(db: FileConnection, error: sqlite3.Error | UnicodeDecodeError) -> bool:
     """Move the file aside if the error is due to damage; tell whether to open the path anew.
 
     Any error may be due to somebody else's having moved the file, its log first or last.
@@ -180,15 +182,37 @@ def recovered(db: FileConnection, error: sqlite3.Error) -> bool:
     Raises:
         BackendUnavailableError: it is damaged and can't be moved.
     """
-    if db.file is None or not (is_damage(error) or flaw(db.file.header())):
-        return not db.is_current()
+    if db.file is None or not (is_damage(db, error) or flaw(db.file.header())):
+        return is_left(db)
+    _move_aside(db, error)  # unless it is not ours: opening it says so
+    return True
+
+
+def is_left(db: FileConnection) -> bool:
+    """Look whether the path leads elsewhere by now; then have this process's others look, too.
+
+    A file whose log was deleted or replaced is no longer of any use either: connections of
+    this process go on with the old log, others take another, and the two undo each other's
+    pages. It is moved aside, like a damaged one.
+    """
+    file = db.file
+    if file is None or db.is_current():
+        return False
+    if identity_at(db.path) == file.identity and db.is_ours():
+        _move_aside(db, DamagedError("its log was deleted or replaced"))
+    else:
+        with opening():
+            file.epoch += 1
+    return True
+
+
+def _move_aside(db: FileConnection, error: Exception) -> None:
     try:
-        move_aside(db, error)  # unless it is not ours: opening it says so
+        move_aside(db, error)
     except OSError as obstacle:
         raise BackendUnavailableError(
             f"the cache file {db.place!r} is damaged ({error}) and can't be moved aside: {obstacle}"
         ) from error
-    return True
 
 
 def _connect(path: str, busy_timeout: float) -> FileConnection:
@@ -297,10 +321,11 @@ def close_connection(db: FileConnection) -> None:
         is_stranger = not is_ours(file.header())
         if is_stranger or not db.has_its_log():
             spare_the_file(db, file)
-        db.close()
         if is_stranger or not db.is_at_its_place(file):
-            with suppress(OSError):  # whoever opens the path next tries again
+            # Before the close: afterwards, other files may have been given their inodes.
+            with suppress(OSError):  # whoever makes the file anew tries again
                 remove_own_logs(db)
+        db.close()
         let_go(file)
 
 

@@ -12,7 +12,7 @@ import threading
 from time import monotonic
 
 from symphra_cache._sqlite import sweep
-from symphra_cache._sqlite_files import close_connection, recovered
+from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
 
@@ -92,7 +92,7 @@ class Guarded:
                 for _ in range(_ATTEMPTS - 1):
                     try:
                         return self._attempt(transaction, *args, **kwargs)
-                    except sqlite3.Error as error:
+                    except (sqlite3.Error, UnicodeDecodeError) as error:
                         if self._db is None or not recovered(self._db, error):
                             raise
                         self._drop()
@@ -120,7 +120,7 @@ class Guarded:
     def _looked_at(self) -> FileConnection:
         """Return a connection to the file that is at the path now."""
         now = monotonic()
-        if self._db is not None and not self._db.is_current():
+        if self._db is not None and is_left(self._db):
             self._drop()
         if self._db is None:
             self._db = self._open()

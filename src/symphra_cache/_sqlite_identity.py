@@ -148,7 +148,7 @@ class FileConnection(CacheConnection):
         path: as it was given, links and all.
         place: the path without links: SQLite's logs lie beside it.
         epoch: the file's epoch when it was opened.
-        logs: device and inode of each of its logs.
+        logs: device and inode of each of its logs, once it has opened them.
         busy_timeout: seconds that it waits for other processes.
     """
 
@@ -172,7 +172,7 @@ class FileConnection(CacheConnection):
 
     def has_its_log(self) -> bool:
         """Look whether the log still has its name: whoever comes later would use another."""
-        return identity_at(f"{self.place}-wal") == self.logs.get("-wal")
+        return not self.logs or identity_at(f"{self.place}-wal") == self.logs["-wal"]
 
     def is_at_its_place(self, file: OpenFile) -> bool:
         """Look whether what stands where it was opened is still this file."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from time import gmtime, monotonic, sleep, strftime, time_ns
 
 from symphra_cache._log import log_moved_aside
-from symphra_cache._sqlite import DamagedError
+from symphra_cache._sqlite import DamagedError, check_schema
 from symphra_cache._sqlite_identity import LOGS, identity_at, opening
 
 TYPE_CHECKING = False
@@ -30,26 +30,39 @@ _RETRY = 0.01
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _SHORT_READ = sqlite3.SQLITE_IOERR_SHORT_READ
 _ROLLBACK_OR_WAL = frozenset({1, 2})
+_NEWEST_SCHEMA_FORMAT = 4
 
 
-def is_damage(error: BaseException) -> bool:
-    """Tell whether an error means that the file itself is damaged."""
+def is_damage(db: sqlite3.Connection, error: BaseException) -> bool:
+    """Tell whether an error of a connection means that the file itself is damaged."""
     if isinstance(error, DamagedError):
         return True
+    if isinstance(error, UnicodeDecodeError):  # a complaint of SQLite's, or of who knows whom
+        return _has_no_schema(db)
     code = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF in _DAMAGE or code == _SHORT_READ
+
+
+def _has_no_schema(db: sqlite3.Connection) -> bool:
+    try:
+        check_schema(db)
+    except sqlite3.Error as error:
+        return is_damage(db, error)
+    return False
 
 
 def flaw(header: bytes) -> str | None:
     """Say what can't be right in the header of a file of ours.
 
-    SQLite itself checks the rest. Of these it makes other errors: a file that can only be
-    read, or one that an old release wrote.
+    SQLite itself checks the rest. These it takes for a file that may only be read, or for the
+    work of a newer SQLite; a missing version for an old release of ours.
     """
     if len(header) < 100:
         return "it ends within its header"
     if not _ROLLBACK_OR_WAL.issuperset(header[18:20]):
         return "its header names an unknown format"
+    if int.from_bytes(header[44:48], "big") > _NEWEST_SCHEMA_FORMAT:
+        return "its header names an unknown format of the schema"
     if not any(header[60:64]):
         return "its header names no schema version"
     return None
