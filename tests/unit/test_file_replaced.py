@@ -107,6 +107,7 @@ def test_a_file_of_ours_put_in_its_place_is_read(tmp_path: Path, path: Path, cal
         cache.set_many({f"old-{number}": "old" * 100 for number in range(100)})
         assert call(cache, "set", "k", "old")
         assert call(cache, "get", "k") == "old"
+        assert call(cache, "count") == 101
         os.replace(tmp_path / "restored.db", path)
         time.sleep(1)
         assert call(cache, "get", "k") == "restored"
@@ -186,7 +187,7 @@ def test_looking_drops_no_lock(path: Path, call: Caller) -> None:
         call(cache, "get", "k")
         time.sleep(1)
         connections = cache.backend._store.connections  # type: ignore[attr-defined]
-        assert connections.write(hold) == "database is locked"
+        assert connections.write((), None, hold) == "database is locked"
 
 
 def test_who_is_late_to_notice_takes_nothing_from_the_new_file(path: Path) -> None:
