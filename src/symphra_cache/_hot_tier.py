@@ -49,7 +49,7 @@ class Mark:
     __slots__ = ("generation",)
 
     def __init__(self, generation: int) -> None:
-        self.generation = generation
+        self.generation: int = generation
 
 
 class Load:
