@@ -203,10 +203,13 @@ class ExpiryQueue:
             if self.size <= self.limit:
                 return
             self._is_tidying, self.limit = True, 0
+        steps = _STEPS
         for queue in self._queues():
-            if queue.rest:
-                self._look_through(queue)
-                return
+            while queue.rest:
+                if not steps:
+                    return
+                steps -= 1
+                self._look(queue)
         for queue in self._queues():
             queue.seen, queue.rest = queue.rest, queue.seen  # all is unseen again
         self._is_tidying = False
@@ -221,16 +224,13 @@ class ExpiryQueue:
             queue.popleft()
             self.size -= 1
 
-    def _look_through(self, queue: _Lane | _Heap) -> None:
-        """Drop what means nothing of the next few."""
-        for _ in range(_STEPS):
-            if not queue.rest:
-                return
-            deadline, name = queue.pop_rest()
-            if self._is_current(deadline, name):
-                queue.push_seen(deadline, name)
-            else:
-                self.size -= 1
+    def _look(self, queue: _Lane | _Heap) -> None:
+        """Drop the next deadline if it means nothing."""
+        deadline, name = queue.pop_rest()
+        if self._is_current(deadline, name):
+            queue.push_seen(deadline, name)
+        else:
+            self.size -= 1
 
     def _is_current(self, deadline: float, name: Any) -> bool:
         entry = self._find(name)

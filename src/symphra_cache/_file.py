@@ -5,8 +5,6 @@ No I/O here. The faces of the backend are in ``_async/file.py`` and its generate
 
 from __future__ import annotations
 
-from functools import partial
-
 from symphra_cache._clock import checked_clock
 from symphra_cache._frame import CorruptFrameError, FrameCodec
 from symphra_cache._hot_tier import HotTier
@@ -28,17 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from symphra_cache._hot_tier import Kept, Mark
+    from symphra_cache._hot_tier import Entry, Kept, Mark
     from symphra_cache._sqlite import NamedRow, Row
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_limits import Limits
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL, Clock
 
-__all__ = ["BATCH", "FileKeyspaceState", "FileStore"]
+__all__ = ["BATCH", "PAGE", "FileKeyspaceState", "FileStore"]
 
 BATCH = 500
 """Rows that one transaction of ``scan``, ``count``, ``clear`` and ``delete_matching`` takes."""
+
+PAGE = 5_000
+"""Rows that one transaction of ``reload`` reads."""
 
 _UNREADABLE = object()
 
@@ -80,8 +81,32 @@ class FileStore:
         expires_ns = None if expires is None else expires * 1_000_000
         found = flat(value)
         if found is None:  # made anew from its frame for each caller
-            return frame, expires_ns, partial(self.codec.decode, name)
+            return (name, frame), expires_ns, self._decoded
         return found[0], expires_ns, found[1]
+
+    def unread(self, rows: list[NamedRow], generation: int | None) -> dict[bytes, Entry]:
+        """Return entries of the hot tier for rows that nobody has read yet: their frames."""
+        if generation is None:
+            return {}
+        now, thaw = self.now_ms(), self._read_first
+        return {
+            name: (generation, (name, frame), None if at is None else at * 1_000_000, thaw)
+            for name, at, frame in rows
+            if type(frame) is bytes
+            and len(frame) <= _LARGEST_HOT
+            and (at is None or (type(at) is int and at > now))
+        }
+
+    def _decoded(self, named: tuple[bytes, bytes]) -> object:
+        return self.codec.decode(*named)
+
+    def _read_first(self, named: tuple[bytes, bytes]) -> object:
+        """Decode a frame that `unread` gave, and keep from now on what its value needs."""
+        name, frame = named
+        value = self.codec.decode(name, frame)
+        found = flat(value)
+        self.tier.exchange(name, named, *(found or (named, self._decoded)))
+        return value
 
     def now_ms(self) -> int:
         """Return wall-clock milliseconds, the time that processes share."""

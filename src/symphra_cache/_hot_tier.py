@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
+from itertools import islice
+from time import monotonic
 
 from symphra_cache._turns import Turn
 from symphra_cache._wal_index import HEADER, commits
@@ -26,7 +28,7 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any, TypeAlias
 
     # What is kept of a value; wall-clock ns of its expiry or None; how a caller's value is made
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     Kept: TypeAlias = "tuple[Any, int | None, Callable[[Any], object] | None]"
     Entry: TypeAlias = "tuple[int, Any, int | None, Callable[[Any], object] | None]"
 
-__all__ = ["ABSENT", "HotTier", "Mark"]
+__all__ = ["ABSENT", "HotTier", "Load", "Mark"]
 
 
 ABSENT: Entry = (-1, None, None, None)
@@ -47,7 +49,17 @@ class Mark:
     __slots__ = ("generation",)
 
     def __init__(self, generation: int) -> None:
-        self.generation = generation
+        self.generation: int = generation
+
+
+class Load:
+    """Many names that are being read at once, and those that were written meanwhile."""
+
+    __slots__ = ("generation", "written")
+
+    def __init__(self) -> None:
+        self.generation: int | None = None
+        self.written: set[bytes] = set()
 
 
 class HotTier:
@@ -59,6 +71,8 @@ class HotTier:
         generation: entries of another one have to be read again.
         seen: the header that belongs to the generation.
         header: returns the header as it is now; nothing is served while there is none.
+        look_at: monotonic time from which on nothing is served until somebody has looked
+            whether the file is still the one at its path.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -68,6 +82,7 @@ class HotTier:
         self.seen: bytes = b""
         self.header: Callable[[slice], bytes] = _nothing
         self.identity: object = None
+        self.look_at: float = 0.0
         self._turn = Turn()
         self._writing: dict[bytes, int] = {}
         self._is_committing = False
@@ -77,6 +92,7 @@ class HotTier:
         # What the transaction under way evicts; and which of the names being written it has.
         self._evicting: list[bytes] = []
         self._void: set[bytes] = set()
+        self._loads: list[Load] = []
 
     # Of readers.
 
@@ -112,11 +128,51 @@ class HotTier:
             generation != self.generation
             or self._now() != self.seen
             or (expires is not None and expires <= time_ns())
+            or monotonic() >= self.look_at
         ):
             return MISSING
         with suppress(KeyError):  # evicted just now
             self.entries.move_to_end(name)
-        return value if thaw is None else thaw(value)
+        try:
+            return value if thaw is None else thaw(value)
+        except Exception:  # not read before, and unreadable: told by the long way
+            return MISSING
+
+    def begin_load(self) -> Load:
+        """Announce that many names will be read, a page at a time; `end_load` follows."""
+        load = Load()
+        with self._turn:
+            self._loads.append(load)
+        return load
+
+    def begin_page(self, load: Load) -> None:
+        """Note that a page is about to be read."""
+        load.generation = self._observed()
+        with self._turn:
+            load.written = set(self._writing)
+
+    def fill_page(self, load: Load, page: dict[bytes, Entry]) -> bool:
+        """Keep a page but for what was written since it was begun; tell whether there is room."""
+        with self._turn:
+            room = self.max_size - len(self.entries)
+            for name in load.written.intersection(page) | (self.entries.keys() & page.keys()):
+                del page[name]
+            self.entries.update(page if len(page) <= room else islice(page.items(), room))
+            return len(self.entries) < self.max_size
+
+    def exchange(
+        self, name: bytes, old: object, new: object, thaw: Callable[[Any], object] | None
+    ) -> None:
+        """Keep something else of a value, if nobody has written it meanwhile."""
+        with self._turn:
+            entry = self.entries.get(name)
+            if entry is not None and entry[1] is old:
+                self.entries[name] = (entry[0], new, entry[2], thaw)
+
+    def end_load(self, load: Load) -> None:
+        """Note that no further page will be read."""
+        with self._turn, suppress(ValueError):  # forked meanwhile
+            self._loads.remove(load)
 
     def _observed(self) -> int | None:
         """Return the generation that what is read from now on belongs to, if it is known."""
@@ -155,13 +211,15 @@ class HotTier:
 
     # Of writers, in this order.
 
-    def begin(self, names: Iterable[bytes]) -> None:
+    def begin(self, names: Collection[bytes]) -> None:
         """Take away what is known of names that are about to be written."""
         with self._turn:
             for name in names:
                 self._writing[name] = self._writing.get(name, 0) + 1
                 self.entries.pop(name, None)
                 self._marks.pop(name, None)
+            for load in self._loads:
+                load.written.update(names)
 
     def locked(self) -> None:
         """Note that this process may write, and from now on nobody else."""
@@ -175,12 +233,14 @@ class HotTier:
             self._locked_at = self.generation
             self._is_committing = True
 
-    def evict(self, names: Iterable[bytes]) -> None:
+    def evict(self, names: Collection[bytes]) -> None:
         """Take away what is known of names that go with the commit, to make room.
 
         Nobody fills them until it is done, nor does `end` with what was written under them.
         """
         with self._turn:
+            for load in self._loads:
+                load.written.update(names)
             for name in names:
                 self.entries.pop(name, None)
                 self._marks.pop(name, None)
@@ -276,8 +336,10 @@ class HotTier:
         self._writing.clear()
         self._evicting.clear()
         self._void.clear()
+        self._loads.clear()
         self._is_committing = False
         self.header = _nothing
+        self.look_at = 0.0
         self.identity = None
         self._forget()
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-__all__ = ["log_unreadable"]
+__all__ = ["log_moved_aside", "log_unreadable"]
 
 
 def log_unreadable(reported: set[str], path: str, backend: str) -> None:
@@ -26,4 +26,23 @@ def log_unreadable(reported: set[str], path: str, backend: str) -> None:
         path,
         backend,
         extra={"namespace": path, "backend": backend},
+    )
+
+
+def log_moved_aside(path: str, aside: str, reason: str) -> None:
+    """Say that a damaged cache file has another name now; by the process that gave it.
+
+    Args:
+        path: where it stood.
+        aside: where it is.
+        reason: what was found wrong with it.
+    """
+    from logging import getLogger
+
+    getLogger("symphra_cache").warning(
+        "the cache file %r is damaged (%s): moved aside as %r, an empty one takes its place",
+        path,
+        reason,
+        aside,
+        extra={"path": path, "aside": aside, "reason": reason},
     )

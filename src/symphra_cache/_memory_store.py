@@ -92,6 +92,8 @@ class MemoryStore:
         self.sizes: Sizes | None = _checked_sizes(max_bytes, sizeof)
         self.policy: Policy = make_policy(eviction)
         self.isolate: Isolate = _checked_isolation(isolation)
+        self.now: Callable[[], float]
+        self.per_ms: float
         self.now, self.per_ms = monotonic_of(clock)
         self.turn: Turn = Turn()
         self.expiries: ExpiryQueue = self._expiry_queue()

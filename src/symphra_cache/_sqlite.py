@@ -9,6 +9,7 @@ its frame.
 from __future__ import annotations
 
 import sqlite3
+from functools import cache
 
 from symphra_cache._frame import HEADER_SIZE
 from symphra_cache._sqlite_limits import BATCH
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    Transaction: TypeAlias = "Callable[Concatenate[FileConnection, P], R]"
+    Transaction: TypeAlias = "Callable[Concatenate[CacheConnection, P], R]"
     # (wall-clock ms of the expiry or None, frame or its head)
     Row: TypeAlias = "tuple[int | None, bytes]"
     NamedRow: TypeAlias = "tuple[bytes, int | None, bytes]"
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
 __all__ = [
     "APPLICATION_ID",
     "SCHEMA_VERSION",
-    "FileConnection",
+    "CacheConnection",
+    "DamagedError",
     "Immediate",
     "answer",
+    "check_schema",
     "create_schema",
     "fetch",
     "fetch_head",
@@ -44,6 +47,7 @@ __all__ = [
     "increment",
     "remove",
     "remove_many",
+    "rows_after",
     "store",
     "store_absent",
     "store_many",
@@ -56,10 +60,12 @@ APPLICATION_ID = 0x53594D43  # "SYMC", at offset 68 of the file
 SCHEMA_VERSION = 1  # user_version, at offset 60
 
 # WITHOUT ROWID: a point read descends one tree instead of two (5.4 against 9.4 µs).
+# ``written`` is of bounded files, NULL in others; before the frame, which may go over many pages.
 _SCHEMA = """
 CREATE TABLE entries (
     name BLOB NOT NULL PRIMARY KEY,
     expires INTEGER,
+    written INTEGER,
     frame BLOB NOT NULL
 ) WITHOUT ROWID
 """
@@ -69,6 +75,7 @@ _HEADS_AFTER = (
     f"SELECT name, expires, substr(frame, 1, {HEADER_SIZE}) FROM entries"
     " WHERE name > ? AND name < ? ORDER BY name LIMIT ?"
 )
+_ROWS_AFTER = "SELECT name, expires, frame FROM entries WHERE name > ? ORDER BY name LIMIT ?"
 _STORE = (
     "INSERT INTO entries (name, expires, frame) VALUES (?, ?, ?) ON CONFLICT (name)"
     " DO UPDATE SET expires = excluded.expires, frame = excluded.frame"
@@ -78,24 +85,27 @@ _TAKE = "DELETE FROM entries WHERE name = ? RETURNING expires, frame"
 _REMOVE = f"DELETE FROM entries WHERE name = ? RETURNING expires, substr(frame, 1, {HEADER_SIZE})"
 _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
+_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
 
-class FileConnection(sqlite3.Connection):
-    """A connection that knows which file it keeps open, and who is to be told of its commits.
+class CacheConnection(sqlite3.Connection):
+    """A connection that knows who is to be told of its commits.
 
     Attributes:
-        identity: of the file, as (device, inode).
         tier: told of its commits.
         limits: keeps the file within its bounds, in each transaction that writes.
         is_bounded: the file is known to have what that takes.
         store_row: the statement that writes a row.
     """
 
-    identity: tuple[int, int] | None = None
     tier: HotTier | None = None
     limits: Limits | None = None
     is_bounded: bool = False
     store_row: str = _STORE
+
+
+class DamagedError(sqlite3.DatabaseError):
+    """Damage to the file that SQLite itself takes for something else, or for nothing."""
 
 
 class Immediate:
@@ -106,7 +116,7 @@ class Immediate:
 
     __slots__ = ("_db", "_is_part")
 
-    def __init__(self, db: FileConnection) -> None:
+    def __init__(self, db: CacheConnection) -> None:
         self._db = db
 
     def __enter__(self) -> None:
@@ -148,46 +158,90 @@ def create_schema(db: sqlite3.Connection) -> None:
     db.execute(_SCHEMA)
 
 
-def answer(db: FileConnection) -> str:
+def check_schema(db: sqlite3.Connection) -> None:
+    """Read the schema, and raise if it is not what `create_schema` made.
+
+    For a connection that returns text as bytes: what is damaged need not be text.
+    """
+    try:
+        found = set(db.execute(_TABLES))
+    except UnicodeDecodeError:  # SQLite's complaint quotes what it can't read
+        raise DamagedError("its schema is no text") from None
+    if not _own_tables() <= found:
+        raise DamagedError("its schema was altered")
+
+
+@cache
+def _own_tables() -> set[tuple[bytes, bytes]]:
+    db = sqlite3.connect(":memory:")
+    db.text_factory = bytes
+    try:
+        create_schema(db)
+        return set(db.execute(_TABLES))
+    finally:
+        db.close()
+
+
+def answer(db: CacheConnection) -> str:
     """Return one line on the state of the file; raises when it can't be read."""
     db.execute("SELECT expires FROM entries LIMIT 1").fetchall()
     return f"SQLite {sqlite3.sqlite_version}"
 
 
-def fetch(db: FileConnection, name: bytes) -> Row | None:
+def fetch(db: CacheConnection, name: bytes) -> Row | None:
     """Return the row of a name."""
     row: Row | None = db.execute(_FETCH, (name,)).fetchone()
     return row
 
 
-def fetch_head(db: FileConnection, name: bytes) -> Row | None:
+def fetch_head(db: CacheConnection, name: bytes) -> Row | None:
     """Return the row of a name with the head of its frame alone."""
     row: Row | None = db.execute(_FETCH_HEAD, (name,)).fetchone()
     return row
 
 
-def fetch_many(db: FileConnection, names: Iterable[bytes]) -> list[Row | None]:
+def fetch_many(db: CacheConnection, names: Iterable[bytes]) -> list[Row | None]:
     """Return the rows of many names, all from one state of the file."""
     db.execute("BEGIN")
     try:
         return [db.execute(_FETCH, (name,)).fetchone() for name in names]
     finally:
-        db.execute("COMMIT")
+        if db.in_transaction:  # some errors have ended it already
+            db.execute("COMMIT")
 
 
-def heads_after(db: FileConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
+def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
+    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+        # SQLite trusts the order that it finds. Going on from such a name could lead back to
+        # rows that were seen, and round and round for ever.
+        raise DamagedError("its rows are out of order")
     return rows
 
 
-def store(db: FileConnection, name: bytes, expires: int | None, frame: bytes) -> None:
+def rows_after(db: CacheConnection, after: bytes, limit: int) -> list[NamedRow]:
+    """Return the next rows after a name, whole, of all namespaces."""
+    rows: list[NamedRow] = db.execute(_ROWS_AFTER, (after, limit)).fetchall()
+    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+        raise DamagedError("its rows are out of order")
+    return rows
+
+
+def _is_ascending(names: list[bytes]) -> bool:
+    try:
+        return names == sorted(names) and names[0] < names[-1]
+    except TypeError:  # a name that is no bytes
+        return False
+
+
+def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db):
         db.execute(db.store_row, (name, expires, frame))
 
 
-def store_many(db: FileConnection, rows: list[NamedRow]) -> None:
+def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
     with Immediate(db):
         if db.limits is None:
@@ -199,7 +253,7 @@ def store_many(db: FileConnection, rows: list[NamedRow]) -> None:
 
 
 def store_absent(
-    db: FileConnection, name: bytes, expires: int | None, frame: bytes | None, live: Live
+    db: CacheConnection, name: bytes, expires: int | None, frame: bytes | None, live: Live
 ) -> bool:
     """Write one row unless a live one stands there; tell whether none did.
 
@@ -214,32 +268,32 @@ def store_absent(
         return True
 
 
-def remove(db: FileConnection, name: bytes) -> Row | None:
+def remove(db: CacheConnection, name: bytes) -> Row | None:
     """Delete one row; return its expiry and the head of its frame."""
     with Immediate(db):
         return _removed(db, name)
 
 
-def _removed(db: FileConnection, name: bytes) -> Row | None:
+def _removed(db: CacheConnection, name: bytes) -> Row | None:
     rows: list[Row] = db.execute(_REMOVE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def remove_many(db: FileConnection, names: Iterable[bytes], live: Live) -> int:
+def remove_many(db: CacheConnection, names: Iterable[bytes], live: Live) -> int:
     """Delete many rows; return how many of them lived."""
     with Immediate(db):
         rows = [_removed(db, name) for name in names]
     return sum(row is not None and live(*row) for row in rows)
 
 
-def take(db: FileConnection, name: bytes) -> Row | None:
+def take(db: CacheConnection, name: bytes) -> Row | None:
     """Delete one row and return it."""
     with Immediate(db):
         rows: list[Row] = db.execute(_TAKE, (name,)).fetchall()
     return rows[0] if rows else None
 
 
-def touch(db: FileConnection, name: bytes, expires: int | None, live: Live) -> bool:
+def touch(db: CacheConnection, name: bytes, expires: int | None, live: Live) -> bool:
     """Give a live row a new expiry; tell whether there was one."""
     with Immediate(db):
         row = fetch_head(db, name)
@@ -250,7 +304,7 @@ def touch(db: FileConnection, name: bytes, expires: int | None, live: Live) -> b
 
 
 def increment(
-    db: FileConnection,
+    db: CacheConnection,
     name: bytes,
     expires: int | None,
     change: Callable[[Row | None], tuple[int, bytes | None, bool]],
@@ -272,7 +326,7 @@ def increment(
         return total, frame is not None
 
 
-def sweep(db: FileConnection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
+def sweep(db: CacheConnection, after: bytes, now: int, limit: int) -> tuple[bytes, int]:
     """Look at the next ``limit`` rows after a name and delete the expired ones among them.
 
     A hand that goes round the file, moved by writers: no index on the expiry (it doubles the

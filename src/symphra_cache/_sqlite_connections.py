@@ -1,7 +1,7 @@
 """The connections of one cache file, for both faces.
 
-They are opened late, closed once, and made anew after a fork. Errors of SQLite leave here as
-errors of ours.
+They are opened late, closed once, and made anew after a fork. One of them is in
+`_sqlite_guarded.py`.
 
 Reads and writes have a connection each, so that no read waits for a write, and each face has
 its own pair: the blocking one runs a transaction on the caller's thread, the asyncio one sends
@@ -10,21 +10,14 @@ it to the connection's thread, which is aiosqlite's.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import weakref
 from functools import partial
 
 from symphra_cache._forks import fork_aware
-from symphra_cache._sqlite import sweep
-from symphra_cache._sqlite_files import (
-    close_connection,
-    forget_inherited,
-    open_connection,
-    wal_index,
-)
+from symphra_cache._sqlite_files import forget_inherited, open_connection, wal_index
+from symphra_cache._sqlite_guarded import Guarded, Sweeper, Writer
 from symphra_cache._usage import closed_error
-from symphra_cache.exceptions import BackendUnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +25,10 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
     from symphra_cache._hot_tier import HotTier, Kept
-    from symphra_cache._sqlite import FileConnection, Transaction
+    from symphra_cache._sqlite import CacheConnection, Transaction
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_groups import Groups
+    from symphra_cache._sqlite_identity import FileConnection
     from symphra_cache._sqlite_limits import Limits
     from symphra_cache._sqlite_worker import Worker
 
@@ -42,182 +36,6 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 __all__ = ["Connections"]
-
-# Each so many writes the hand of `sweep` moves on by so many rows: two looked at per write.
-_SWEEP_EVERY = 64
-_SWEEP_ROWS = 128
-
-
-class Sweeper:
-    """Moves the hand that deletes expired rows, a little with every few writes."""
-
-    def __init__(self, time_ns: Callable[[], int]) -> None:
-        self._time_ns = time_ns
-        self._after = b""
-        self._writes = 0
-        self.expired: int = 0
-
-    def after_write(self, db: FileConnection) -> None:
-        """Count a write and sweep if it is time."""
-        self._writes += 1
-        if self._writes % _SWEEP_EVERY:
-            return
-        try:
-            self._after, gone = sweep(db, self._after, self._time_ns() // 1_000_000, _SWEEP_ROWS)
-            self.expired += gone
-        except sqlite3.OperationalError:
-            # Locked or full. The write itself is done and must not fail for this; a later
-            # one goes on from here.
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-
-
-class Guarded:
-    """One connection and the lock that its users take turns by.
-
-    The lock is reentrant, since the garbage collector may close a connection that nobody
-    refers to any more on the very thread that uses it.
-    """
-
-    def __init__(self, opener: Callable[[], FileConnection]) -> None:
-        self._open = opener
-        self._lock = threading.RLock()
-        self._db: FileConnection | None = None
-        self._closed = False
-
-    def run(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run a transaction on the calling thread.
-
-        Raises:
-            BackendUnavailableError: SQLite can't do it: locked for longer than
-                ``busy_timeout``, disk full, no permission, damaged.
-            CacheClosedError: the connection was closed.
-        """
-        with self._lock:
-            if self._closed:
-                raise closed_error()
-            try:
-                if self._db is None:
-                    self._db = self._open()
-                return transaction(self._db, *args, **kwargs)
-            except (sqlite3.Error, OSError) as error:
-                self._roll_back()
-                raise BackendUnavailableError(f"the cache file can't be used: {error}") from error
-            except BaseException:  # a KeyboardInterrupt between BEGIN and COMMIT, too
-                self._roll_back()
-                raise
-
-    def _roll_back(self) -> None:
-        db = self._db
-        if db is not None and db.in_transaction:
-            try:
-                db.execute("ROLLBACK")
-            except sqlite3.Error:
-                # The connection is of no use any more; the next call opens a new one.
-                self._drop()
-
-    def close(self) -> None:
-        """Wait for the transaction under way, then close for good."""
-        with self._lock:
-            self._closed = True
-            self._drop()
-
-    def is_closed(self) -> bool:
-        """Tell whether nothing more will be run."""
-        return self._closed
-
-    def _drop(self) -> None:
-        db, self._db = self._db, None
-        if db is not None:
-            close_connection(db)
-
-    def hold(self) -> None:
-        """Wait for the transaction under way, and keep others from beginning."""
-        self._lock.acquire()
-
-    def release(self) -> None:
-        """Let transactions begin again."""
-        self._lock.release()
-
-    def start_over(self) -> None:
-        """In a forked child: close what was inherited, with a lock of the child's own.
-
-        Kept open and unused, an inherited connection makes SQLite in the child take the file
-        for already locked, and acknowledged writes of the child can be lost.
-        """
-        self._lock = threading.RLock()
-        self._drop()
-
-
-class Writer(Guarded):
-    """A connection that writes, and tells the hot tier what.
-
-    The two writers of a process exclude each other before SQLite has to, so that one commit at
-    a time is between its lock and its publication.
-    """
-
-    def __init__(
-        self,
-        opener: Callable[[], FileConnection],
-        sweeper: Sweeper,
-        tier: HotTier,
-        writing: threading.RLock,
-        patience: float,
-    ) -> None:
-        super().__init__(opener)
-        self.sweeper = sweeper
-        self._tier = tier
-        self._writing = writing
-        self._patience = patience
-
-    def write(
-        self,
-        names: Collection[bytes],
-        kept: Mapping[bytes, Kept] | None,
-        transaction: Transaction[P, R],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
-        """Run a transaction that may write these names.
-
-        Args:
-            names: all that it may write or remove.
-            kept: what the hot tier may keep of them if it succeeds.
-            transaction: as for `run`, which says what is raised, too.
-            *args: its arguments.
-            **kwargs: its arguments.
-        """
-        with self._lock:
-            if not self._writing.acquire(timeout=self._patience):
-                raise BackendUnavailableError(
-                    "the cache file can't be used: another thread has been writing to it for "
-                    f"{self._patience:g} s; raise busy_timeout"
-                )
-            try:
-                return self._written(names, kept, transaction, *args, **kwargs)
-            finally:
-                self._writing.release()
-
-    def _written(
-        self,
-        names: Collection[bytes],
-        kept: Mapping[bytes, Kept] | None,
-        transaction: Transaction[P, R],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> R:
-        tier, done = self._tier, False
-        tier.begin(names)
-        try:
-            result = self.run(transaction, *args, **kwargs)
-            done = True
-        finally:
-            if not done:
-                tier.abandoned()
-            tier.end(names, kept if done else None)
-        if self._db is not None:
-            self.sweeper.after_write(self._db)
-        return result
 
 
 class _Resources:
@@ -235,7 +53,7 @@ class _Resources:
         def writer() -> Writer:
             return Writer(opener, Sweeper(time_ns), tier, writing, patience)
 
-        self.reader, self.loop_reader = Guarded(opener), Guarded(opener)
+        self.reader, self.loop_reader = Guarded(opener, tier), Guarded(opener, tier)
         self.writer, self.loop_writer = writer(), writer()
         self.workers: dict[Guarded, Worker] = {}
         self.groups: Groups | None = None
@@ -262,8 +80,9 @@ def _opener(
 
     def opened() -> FileConnection:
         db = open_connection(path, durability, busy_timeout)
-        index = wal_index(db, path)
-        tier.attach(db.identity, None if index is None else index.read)
+        index = wal_index(db)
+        identity = None if db.file is None else db.file.identity
+        tier.attach(identity, None if index is None else index.read)
         db.tier, db.limits = tier, limits
         return db
 
@@ -326,7 +145,7 @@ class Connections:
         begun, never half.
         """
 
-        def run(db: FileConnection) -> R:
+        def run(db: CacheConnection) -> R:
             return transaction(db, *args, **kwargs)
 
         groups = self._resources.groups or self._started_groups()

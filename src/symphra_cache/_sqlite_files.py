@@ -8,17 +8,35 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
-import threading
-from stat import S_IMODE
+from contextlib import suppress
+from stat import S_IMODE, S_ISDIR, S_ISREG
 from tempfile import mkstemp
-from time import monotonic, sleep
 
 from symphra_cache._sqlite import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    FileConnection,
+    DamagedError,
+    check_schema,
     create_schema,
+)
+from symphra_cache._sqlite_identity import (
+    LOGS,
+    FileConnection,
+    forget_inherited,
+    hold,
+    identity_at,
+    is_ours,
+    let_go,
+    opening,
+    spare_the_file,
+)
+from symphra_cache._sqlite_quarantine import (
+    flaw,
+    is_damage,
+    move_aside,
+    moving,
+    remove_logs,
+    remove_own_logs,
 )
 from symphra_cache._wal_index import WalIndex
 from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError, ForeignFileError
@@ -33,29 +51,27 @@ __all__ = [
     "checked_path",
     "close_connection",
     "forget_inherited",
+    "is_left",
     "open_connection",
+    "recovered",
     "refuse_foreign",
     "wal_index",
 ]
 
-_MAGIC = b"SQLite format 3\x00"
-_HEADER = 100
-_RETRY = 0.01
-
-# How many connections of this process are open, by (device, inode). POSIX locks belong to the
-# process: closing any descriptor of a file drops the locks that SQLite holds on it, so a file
-# may be looked into by ourselves only while this process has no connection to it. For the same
-# reason the mapping of its WAL index is closed when the last connection has been.
-_open_files: dict[tuple[int, int], int] = {}
-_indexes: dict[tuple[int, int], WalIndex] = {}
-_opening = threading.RLock()  # reentrant: a finalizer may close inside an opening
+_ATTEMPTS = 5
+# What is appended to the name of a damaged file's log, and a little more.
+_LONGEST_NAME = 200
 
 
 def checked_path(db_path: object) -> str:
-    """Return the absolute path of a cache file, symbolic links resolved.
+    """Return the absolute path of a cache file.
+
+    Symbolic links stay in it: they are followed whenever the file is looked for, so that a
+    link that leads elsewhere by then is noticed.
 
     Raises:
-        ConfigurationError: it is neither a ``str`` nor a path object, empty, or ``:memory:``.
+        ConfigurationError: it is neither a ``str`` nor a path object, empty, ``:memory:``, or
+            its last part is too long.
     """
     if isinstance(db_path, os.PathLike):
         db_path = os.fspath(db_path)
@@ -68,7 +84,12 @@ def checked_path(db_path: object) -> str:
         raise ConfigurationError(
             "db_path must be the path of a file, got ':memory:'; use MemoryBackend() instead"
         )
-    return os.path.realpath(db_path)
+    if len(os.fsencode(os.path.basename(db_path))) > _LONGEST_NAME:
+        raise ConfigurationError(
+            f"the file name of db_path is longer than {_LONGEST_NAME} bytes: names of files beside "
+            "it begin with it"
+        )
+    return os.path.join(os.getcwd(), db_path)
 
 
 def refuse_foreign(path: str) -> None:
@@ -78,24 +99,23 @@ def refuse_foreign(path: str) -> None:
         ForeignFileError: something else stands there.
         ConfigurationError: a newer version of this library wrote it.
     """
-    with _opening:
-        _refuse_foreign(path)
-
-
-def _refuse_foreign(path: str) -> None:
     try:
-        status = os.stat(path)
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return
     except OSError as error:
         raise ConfigurationError(f"db_path {path!r} can't be looked at: {error}") from error
-    if (status.st_dev, status.st_ino) in _open_files:
-        return
-    if os.path.isdir(path):
+    if S_ISDIR(mode):
         raise ForeignFileError(f"db_path {path!r} is a folder; name a file in it")
+    if not S_ISREG(mode):
+        raise ForeignFileError(f"db_path {path!r} is a device or a pipe; name a file")
     try:
-        with open(path, "rb") as file:
-            header = file.read(_HEADER)
+        with opening():
+            file = hold(path)
+            header = file.header()
+            let_go(file)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise BackendUnavailableError(f"the cache file {path!r} can't be read: {error}") from error
     if header:
@@ -103,12 +123,12 @@ def _refuse_foreign(path: str) -> None:
 
 
 def _refuse_header(path: str, header: bytes) -> None:
-    if not header.startswith(_MAGIC) or len(header) < _HEADER:
+    if not header.startswith(b"SQLite format 3\0") or len(header) < 72:
         raise ForeignFileError(
             f"db_path {path!r} is not a SQLite database; it is left as it is: "
             "choose another path, or move the file away"
         )
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if not is_ours(header):
         raise ForeignFileError(
             f"db_path {path!r} is the database of another application; it is left as it is: "
             "choose another path"
@@ -124,33 +144,123 @@ def _refuse_header(path: str, header: bytes) -> None:
 def open_connection(path: str, durability: Durability, busy_timeout: float) -> FileConnection:
     """Open a cache file, making it if there is none, for use by one thread at a time.
 
+    A damaged one is moved aside, and a new one made.
+
     Raises:
         ForeignFileError: the path holds something that is not ours.
         sqlite3.Error, OSError: it can't be opened.
     """
-    with _opening:
-        _refuse_foreign(path)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        while _is_missing_or_empty(path):
-            _create(path, busy_timeout)
-        status = os.stat(path)
-        db = sqlite3.connect(
-            path,
-            timeout=busy_timeout,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=FileConnection,
-        )
-        db.identity = (status.st_dev, status.st_ino)
-        _open_files[db.identity] = _open_files.get(db.identity, 0) + 1
-    try:
-        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            raise ForeignFileError(f"db_path {path!r} was replaced by another database just now")
-        db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-    except BaseException:
+    for _ in range(_ATTEMPTS):
+        db = _connect(path, busy_timeout)
+        try:
+            _set_up(db, durability)
+            # Moved or replaced while it was being opened? Then the log that SQLite took by
+            # its name may be that of another file.
+            if not is_left(db):
+                return db
+            db.logs = {}
+        except sqlite3.Error as error:
+            try:
+                is_to_be_opened_anew = recovered(db, error)
+            finally:
+                close_connection(db)
+            if not is_to_be_opened_anew:
+                raise
+            continue
+        except BaseException:
+            close_connection(db)
+            raise
         close_connection(db)
-        raise
-    return db
+    raise BackendUnavailableError(f"the cache file {path!r} is replaced again and again")
+
+
+def recovered(db: FileConnection, error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Move the file aside if the error is due to damage; tell whether to open the path anew.
+
+    Any error may be due to somebody else's having moved the file, its log first or last.
+
+    Raises:
+        BackendUnavailableError: it is damaged and can't be moved.
+    """
+    if db.file is None or not (is_damage(db, error) or flaw(db.file.header())):
+        return is_left(db)
+    _move_aside(db, error)  # unless it is not ours: opening it says so
+    return True
+
+
+def is_left(db: FileConnection) -> bool:
+    """Look whether the path leads elsewhere by now; then have this process's others look, too.
+
+    A file whose log was deleted or replaced is no longer of any use either: connections of
+    this process go on with the old log, others take another, and the two undo each other's
+    pages. It is moved aside, like a damaged one.
+    """
+    file = db.file
+    if file is None or db.is_current():
+        return False
+    if identity_at(db.path) == file.identity and db.is_ours():
+        _move_aside(db, DamagedError("its log was deleted or replaced"))
+    else:
+        with opening():
+            file.epoch += 1
+    return True
+
+
+def _move_aside(db: FileConnection, error: Exception) -> None:
+    try:
+        move_aside(db, error)
+    except OSError as obstacle:
+        raise BackendUnavailableError(
+            f"the cache file {db.place!r} is damaged ({error}) and can't be moved aside: {obstacle}"
+        ) from error
+
+
+def _connect(path: str, busy_timeout: float) -> FileConnection:
+    with opening():
+        refuse_foreign(path)
+        place = os.path.realpath(path)
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        while _is_missing_or_empty(place):
+            _create(place, busy_timeout)
+        file = hold(place)
+        try:
+            db = sqlite3.connect(
+                place,
+                timeout=busy_timeout,
+                isolation_level=None,
+                check_same_thread=False,
+                factory=FileConnection,
+            )
+        except BaseException:
+            let_go(file)
+            raise
+        db.path, db.place, db.file, db.epoch = path, place, file, file.epoch
+        db.logs, db.busy_timeout = {}, busy_timeout
+        return db
+
+
+def _set_up(db: FileConnection, durability: Durability) -> None:
+    # Text that should be bytes is damage to one row, or a foreign writer's: a miss, no error.
+    db.text_factory = bytes
+    _refuse_flaws(db)
+    if not db.is_ours() or db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        raise ForeignFileError(f"db_path {db.path!r} was replaced by another database just now")
+    check_schema(db)
+    db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
+    db.logs = {suffix: identity_at(f"{db.place}{suffix}") for suffix in LOGS}
+
+
+def _refuse_flaws(db: FileConnection) -> None:
+    """Raise if the file is damaged in a way that SQLite does not notice."""
+    assert db.file is not None
+    header = db.file.header()
+    if is_ours(header) and (found := flaw(header)):
+        raise DamagedError(found)
+    # While there is a log, the file may end in the middle of what is copied from there.
+    page = int.from_bytes(header[16:18], "big")
+    page = 65_536 if page == 1 else page
+    if page and db.file.size() % page and not os.path.exists(f"{db.place}-wal"):
+        raise DamagedError("it ends within a page")
 
 
 def _is_missing_or_empty(path: str) -> bool:
@@ -160,47 +270,29 @@ def _is_missing_or_empty(path: str) -> bool:
         return True
 
 
-def _create(path: str, busy_timeout: float) -> None:
-    """Put a finished database in the place of an empty file, one process at a time.
+def _create(place: str, busy_timeout: float) -> None:
+    """Put a finished database where there is no file or an empty one, one process at a time.
 
     Not made in place: setting ``auto_vacuum`` writes the first page in a transaction of its
     own, so others would see a database without our application id for a moment, or for ever
-    if this process is killed then. Whoever comes late finds another file at the path.
+    if this process is killed then.
     """
-    empty = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-    try:
-        _lock(empty, busy_timeout)
-        if not (os.path.samestat(os.fstat(empty), os.stat(path)) and _is_missing_or_empty(path)):
-            return
-        handle, finished = mkstemp(f".new-{os.path.basename(path)}", dir=os.path.dirname(path))
+    with moving(place, busy_timeout):
+        if not _is_missing_or_empty(place):
+            return  # another process was faster
+        folder, name = os.path.split(place)
+        handle, finished = mkstemp(f".new-{name}", dir=folder)
         os.close(handle)
         try:
-            os.chmod(finished, S_IMODE(os.fstat(empty).st_mode))
+            with suppress(FileNotFoundError):
+                os.chmod(finished, S_IMODE(os.stat(place).st_mode))
             _write_empty_cache(finished)
-            os.replace(finished, path)
-        except BaseException:
-            os.unlink(finished)
-            raise
-    except FileNotFoundError:
-        return  # removed meanwhile: the caller looks again
-    finally:
-        os.close(empty)
-
-
-def _lock(descriptor: int, busy_timeout: float) -> None:
-    """Keep other processes from making the same file; given up with the descriptor."""
-    if sys.platform == "win32":  # an open file can't be replaced there, which does as well
-        return
-    from fcntl import LOCK_EX, LOCK_NB, flock
-
-    deadline = monotonic() + busy_timeout
-    while True:
-        try:
-            return flock(descriptor, LOCK_EX | LOCK_NB)
-        except BlockingIOError:
-            if monotonic() >= deadline:
-                raise
-            sleep(_RETRY)
+            if _is_missing_or_empty(place):  # nobody has put another file there meanwhile
+                remove_logs(place)
+                os.replace(finished, place)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(finished)
 
 
 def _write_empty_cache(path: str) -> None:
@@ -218,33 +310,34 @@ def _write_empty_cache(path: str) -> None:
 
 
 def close_connection(db: FileConnection) -> None:
-    """Close a connection of `open_connection`; twice does no harm."""
-    with _opening:
+    """Close a connection of `open_connection`; twice does no harm.
+
+    The last one copies the log into the file, but not into one that is no longer ours.
+    """
+    with opening():
+        file, db.file = db.file, None
+        if file is None:
+            return db.close()
+        is_stranger = not is_ours(file.header())
+        if is_stranger or not db.has_its_log():
+            spare_the_file(db, file)
+        if is_stranger or not db.is_at_its_place(file):
+            # Before the close: afterwards, other files may have been given their inodes.
+            with suppress(OSError):  # whoever makes the file anew tries again
+                remove_own_logs(db)
         db.close()
-        identity, db.identity = db.identity, None
-        if identity is not None:
-            _open_files[identity] -= 1
-            if not _open_files[identity]:
-                del _open_files[identity]
-                if (index := _indexes.pop(identity, None)) is not None:
-                    index.close()
+        let_go(file)
 
 
-def wal_index(db: FileConnection, path: str) -> WalIndex | None:
-    """Return the mapped index of an open file, ``None`` where it can't be mapped."""
-    with _opening:
-        identity = db.identity
-        if identity is None:
+def wal_index(db: FileConnection) -> WalIndex | None:
+    """Return the mapped index of a connection's file, ``None`` where it can't be mapped."""
+    with opening():
+        file = db.file
+        if file is None:
             return None
-        if identity not in _indexes:
+        if file.index is None:
             try:
-                _indexes[identity] = WalIndex(f"{path}-shm")
+                file.index = WalIndex(f"{db.place}-shm")
             except (OSError, ValueError):
                 return None
-        return _indexes[identity]
-
-
-def forget_inherited() -> None:
-    """In a forked child: a lock that no thread of the parent holds."""
-    global _opening
-    _opening = threading.RLock()
+        return file.index

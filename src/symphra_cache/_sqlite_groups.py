@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphra_cache._hot_tier import Kept
-    from symphra_cache._sqlite import FileConnection
-    from symphra_cache._sqlite_connections import Writer
+    from symphra_cache._sqlite import CacheConnection
+    from symphra_cache._sqlite_guarded import Writer
 
 __all__ = ["Groups", "Job"]
 
@@ -41,7 +41,7 @@ class Job:
         self,
         names: Collection[bytes],
         kept: Mapping[bytes, Kept] | None,
-        run: Callable[[FileConnection], Any],
+        run: Callable[[CacheConnection], Any],
         loop: AbstractEventLoop,
     ) -> None:
         self.names = names
@@ -71,7 +71,7 @@ class Groups:
         self,
         names: Collection[bytes],
         kept: Mapping[bytes, Kept] | None,
-        run: Callable[[FileConnection], Any],
+        run: Callable[[CacheConnection], Any],
     ) -> Future[Any]:
         """Have a write carried out; for its arguments see `Writer.write`."""
         job = Job(names, kept, run, running_loop())
@@ -102,7 +102,7 @@ class Groups:
         begun = False
         kept: dict[bytes, Kept] = {}
 
-        def transaction(db: FileConnection) -> None:
+        def transaction(db: CacheConnection) -> None:
             nonlocal begun
             with Immediate(db):
                 begun = True
@@ -130,12 +130,13 @@ class Groups:
             job.error = error
 
 
-def _run_in_group(job: Job, db: FileConnection, kept: dict[bytes, Kept]) -> None:
+def _run_in_group(job: Job, db: CacheConnection, kept: dict[bytes, Kept]) -> None:
     """Run one write of a group; note what the hot tier may keep of the names it wrote.
 
     What is not SQLite's error is this write's own: a value that is no integer, say. Such a
     write has changed nothing.
     """
+    job.error = None  # of an attempt that met a damaged file
     try:
         job.result = job.run(db)
     except (sqlite3.Error, OSError):

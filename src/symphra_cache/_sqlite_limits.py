@@ -1,10 +1,9 @@
 """The bounds of a cache file: who is evicted when it holds too many rows or too many pages.
 
-A file without bounds has none of this. The first process that opens it with one adds a column,
-the number of the write that a row is from, with an index on it, and a count of the rows; triggers
-keep both right whoever writes: processes without bounds, earlier releases, the sqlite3 shell. So
-the least recently written rows stand at one end of an index, and no statement here looks at more
-than a bounded number of rows.
+A file without bounds has none of this. The first process that opens it with one adds an index on
+the number of the write that a row is from, and a count of the rows; triggers keep both right
+whoever writes: processes without bounds, the sqlite3 shell. So the least recently written rows
+stand at one end of an index, and no statement here looks at more than a bounded number of rows.
 
 `Limits` lives inside the transactions of `_sqlite.py`: `begin`, then `before_commit`, then
 `committed`. One transaction of a process at a time, so nothing here needs a lock.
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from symphra_cache._hot_tier import HotTier
-    from symphra_cache._sqlite import FileConnection
+    from symphra_cache._sqlite import CacheConnection
 
 __all__ = ["Limits", "checked_limits"]
 
@@ -28,7 +27,6 @@ __all__ = ["Limits", "checked_limits"]
 # come first. The subquery is one step to the end of the index.
 _NEXT = "(SELECT ifnull(max(written), 0) + 1 FROM entries)"
 _SCHEMA = (
-    "ALTER TABLE entries ADD COLUMN written INTEGER",
     "CREATE INDEX entries_by_write ON entries (written, expires)",
     "CREATE TABLE held (id INTEGER PRIMARY KEY CHECK (id = 1), entries INTEGER NOT NULL)",
     "INSERT INTO held SELECT 1, count(*) FROM entries",
@@ -130,7 +128,7 @@ class Limits:
 
     # Of transactions, in this order.
 
-    def begin(self, db: FileConnection) -> None:
+    def begin(self, db: CacheConnection) -> None:
         """Get ready, before a transaction begins; the first on a connection builds the books."""
         if not db.is_bounded:
             _build(db)
@@ -140,13 +138,14 @@ class Limits:
         self._evicted = self._dropped = 0
         self._changes = db.total_changes
 
-    def before_commit(self, db: FileConnection) -> None:
+    def before_commit(self, db: CacheConnection) -> None:
         """Make room, if the transaction may have added anything."""
-        if self._max_bytes is None and db.total_changes - self._changes == 1 and self._is_known():
+        is_full = self._max_bytes is not None or self._known[1] > (self._max_size or 0)
+        if not is_full and db.total_changes - self._changes <= 1 and self._is_known():
             return  # a row was replaced: one that is added or removed changes its count, too
         self.make_room(db)
 
-    def make_room(self, db: FileConnection) -> None:
+    def make_room(self, db: CacheConnection) -> None:
         """Evict what is too much, the least recently written first."""
         budget = _ROWS_AT_ONCE + db.total_changes - self._changes
         self._held = db.execute(_HELD).fetchone()[0]
@@ -162,7 +161,7 @@ class Limits:
         self.expired += self._dropped
         self._known = generation, self._held, self._used
 
-    def _evict(self, db: FileConnection, surplus: int) -> int:
+    def _evict(self, db: CacheConnection, surplus: int) -> int:
         """Remove so many rows, or more if more have expired; return how many went."""
         look = surplus + _LOOK
         rows = db.execute(_OLDEST, (look,)).fetchall()
@@ -182,7 +181,7 @@ class Limits:
         self._held -= len(gone)
         return len(gone)
 
-    def _fit(self, db: FileConnection, max_bytes: int, budget: int) -> None:
+    def _fit(self, db: CacheConnection, max_bytes: int, budget: int) -> None:
         """Evict rows until the pages in use fit, and give back free ones beyond the bound.
 
         A sixteenth is left for free pages: those that a write takes and an eviction frees

@@ -90,6 +90,6 @@ def refuses_what_is_wrong(cache: CacheManager) -> None:
     cache.set_many(["a"])  # type: ignore[arg-type]
     CacheManager("memory")  # type: ignore[arg-type]
     CacheManager(MemoryBackend)  # type: ignore[arg-type]
-    MemoryBackend(eviction="best")  # type: ignore[call-arg]
+    MemoryBackend(eviction="best")  # type: ignore[arg-type]
     MemoryBackend(isolation="none")  # type: ignore[arg-type]
     FileBackend("cache.db", durability="best")  # type: ignore[arg-type]

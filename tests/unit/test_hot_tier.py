@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from struct import pack
 from typing import Any
 
@@ -29,6 +30,7 @@ class Process:
         self.log = log
         self.tier = HotTier(max_size)
         self.tier.attach("file", log.read)
+        self.tier.look_at = inf
 
     def served(self, name: bytes = NAME) -> Any:
         """Return what the hot tier serves."""
@@ -221,6 +223,7 @@ def test_a_forked_child_starts_with_nothing() -> None:
     process.tier.start_over()
     assert process.served() is MISSING
     process.tier.attach("file", process.log.read)
+    process.tier.look_at = inf
     process.fill(2, OTHER)
     assert process.served(OTHER) == 2
 
@@ -230,3 +233,12 @@ def test_a_size_of_zero_keeps_nothing() -> None:
     assert process.tier.mark(NAME) is None
     process.write(1)
     assert process.served() is MISSING
+
+
+def test_nothing_is_served_before_somebody_has_looked_at_the_path_again() -> None:
+    process = Process(Log())
+    process.fill(1)
+    process.tier.look_at = 0.0
+    assert process.served() is MISSING
+    process.tier.look_at = inf
+    assert process.served() == 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from symphra_cache import _sqlite as sql
-from symphra_cache._file import BATCH, FileKeyspaceState
+from symphra_cache._file import BATCH, PAGE, FileKeyspaceState
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
@@ -14,7 +14,7 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
     from typing import Any, ParamSpec, TypeVar
 
     from symphra_cache._hot_tier import Kept
@@ -216,6 +216,37 @@ class AsyncFileOps(FileKeyspaceState):
         async for rows in self._apages(nested=nested):
             removed += await self._aremove([name for name, _, _ in rows])
         return removed
+
+    async def areload(self, progress: Callable[[int], object] | None = None) -> int:
+        """Drop the hot tier and fill it with what lives in the file, of all namespaces.
+
+        Args:
+            progress: called by the caller's thread with the number of entries loaded so far,
+                after each page of some thousand.
+
+        Returns:
+            How many entries the hot tier holds; at the most ``hot_size``.
+
+        Raises:
+            BackendUnavailableError: the file can't be read.
+        """
+        tier = self._tier
+        await self._aread(sql.answer)  # opens the file
+        tier.forget()
+        load, after, has_room = tier.begin_load(), b"", True
+        try:
+            while has_room:
+                tier.begin_page(load)
+                rows = await self._aread(sql.rows_after, after, PAGE)
+                if not rows:
+                    break
+                after = rows[-1][0]
+                has_room = tier.fill_page(load, self._store.unread(rows, load.generation))
+                if progress is not None:
+                    progress(len(tier.entries))
+        finally:
+            tier.end_load(load)
+        return len(tier.entries)
 
     async def aping(self) -> str:
         """Return one line on the state of the backend."""

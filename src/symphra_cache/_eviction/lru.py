@@ -40,9 +40,9 @@ class LRU:
     def __init__(self) -> None:
         self.entries: OrderedDict[Any, Entry] = OrderedDict()
         # Returns the entry under a name, or a default, without using it. For any thread.
-        self.find = self.entries.get
+        self.find: Callable[..., Any] = self.entries.get
         # Removes and returns (name, entry) of the one whose turn it is; there must be one.
-        self.evict = partial(self.entries.popitem, False)
+        self.evict: Callable[[], tuple[Any, Entry]] = partial(self.entries.popitem, False)
 
     def use(self, name: Hashable) -> None:
         """Count a use of an entry, if it is still there; for any thread."""

@@ -7,6 +7,8 @@ goes the long way, to the file.
 
 from __future__ import annotations
 
+from time import monotonic
+
 from symphra_cache._hot_tier import ABSENT
 from symphra_cache._wal_index import HEADER
 
@@ -40,6 +42,7 @@ def hot_reader(state: FileKeyspaceState, cold: SyncFileReader) -> SyncFileReader
                     generation == tier.generation
                     and tier.header(HEADER) == tier.seen
                     and (expires is None or expires > time_ns())
+                    and monotonic() < tier.look_at
                 ):
                     if thaw is not None:
                         value = thaw(value)

@@ -8,10 +8,12 @@ from symphra_cache._async.file import AsyncFileOps
 from symphra_cache._file import FileStore
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._sync.file import SyncFileOps
+from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
     from typing import Literal
 
     from symphra_cache._metrics import Counters
@@ -54,7 +56,7 @@ class FileBackend(FileKeyspace):
             that share a file the same. A file above its bound gives up at least 256 entries with
             each write until it fits.
         max_bytes: how many bytes the file takes at the most, at least 65,536; ``None`` for no
-            bound. Its log (``-wal``) comes on top: usually 4 MiB, more while a long read lasts.
+            bound. Its log (``-wal``) comes on top: usually 12 MiB, more while a long read lasts.
         durability: ``"normal"``: every acknowledged write survives the death of the process,
             the last moments may be lost with the power; ``"full"``: they survive that too, at
             a sixth of the speed. The file is never left corrupt.
@@ -65,6 +67,9 @@ class FileBackend(FileKeyspace):
         hot_size: how many values are also kept in memory, where a read takes a tenth of the
             time. They are never served when they are out of date, whoever wrote to the file.
             Values of more than 32 KiB are not kept.
+        warm: fills the hot tier here and now, so this blocks; ``await backend.areload()`` does it
+            in asyncio. A function is called with the number of entries loaded so far. Without
+            it the hot tier fills as entries are read.
         clock: where time comes from; for tests, see `symphra_cache.testing.FakeClock`.
 
     Raises:
@@ -86,6 +91,7 @@ class FileBackend(FileKeyspace):
         max_value_bytes: int = MAX_VALUE_BYTES,
         clock: Clock | None = None,
         hot_size: int = 100_000,
+        warm: bool | Callable[[int], object] = False,
     ) -> None:
         store = FileStore(
             db_path,
@@ -99,6 +105,13 @@ class FileBackend(FileKeyspace):
             max_bytes,
         )
         super().__init__(store, "")
+        if not isinstance(warm, bool) and not callable(warm):
+            raise ConfigurationError(
+                f"warm must be a bool or a function of the number of entries loaded, got "
+                f"{type(warm).__name__}"
+            )
+        if warm:
+            self.reload(warm if callable(warm) else None)
 
     def keyspace(self, path: str, counters: Counters) -> FileKeyspace:
         """Return the view on a namespace that counts into ``counters``."""
