@@ -119,15 +119,17 @@ class Immediate:
     def __init__(self, db: CacheConnection) -> None:
         self._db = db
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Begin; tell whether this is the whole transaction."""
         self._is_part = self._db.in_transaction
         if self._is_part:
-            return
+            return False
         if self._db.limits is not None:
             self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
+        return True
 
     def __exit__(
         self,
@@ -237,8 +239,10 @@ def _is_ascending(names: list[bytes]) -> bool:
 
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
-    with Immediate(db):
+    with Immediate(db) as is_whole:
         db.execute(db.store_row, (name, expires, frame))
+        if db.limits is not None:
+            db.limits.is_store = is_whole
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
