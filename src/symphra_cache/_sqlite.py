@@ -48,6 +48,7 @@ __all__ = [
     "rows_after",
     "store",
     "store_absent",
+    "store_at_once",
     "store_many",
     "sweep",
     "take",
@@ -219,7 +220,12 @@ def _is_ascending(names: list[bytes]) -> bool:
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db):
-        db.execute(_STORE, (name, expires, frame))
+        store_at_once(db, name, expires, frame)
+
+
+def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
+    """Write one row, in the transaction under way or in one of its own; tells nobody."""
+    db.execute(_STORE, (name, expires, frame))
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
