@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_identity import FileConnection
+    from symphra_cache._sqlite_limits import Limits
     from symphra_cache._sqlite_worker import Worker
 
     P = ParamSpec("P")
@@ -70,7 +71,11 @@ class _Resources:
 
 
 def _opener(
-    path: str, durability: Durability, busy_timeout: float, tier: HotTier
+    path: str,
+    durability: Durability,
+    busy_timeout: float,
+    tier: HotTier,
+    limits: Limits | None,
 ) -> Callable[[], FileConnection]:
     """Return what opens a connection whose commits the hot tier is told of."""
 
@@ -79,7 +84,7 @@ def _opener(
         index = wal_index(db)
         identity = None if db.file is None else db.file.identity
         tier.attach(identity, None if index is None else index.read)
-        db.tier = tier
+        db.tier, db.limits = tier, limits
         return db
 
     return opened
@@ -95,10 +100,11 @@ class Connections:
         busy_timeout: float,
         time_ns: Callable[[], int],
         tier: HotTier,
+        limits: Limits | None,
     ) -> None:
         self.closed: bool = False
         self._tier = tier
-        opener = _opener(path, durability, busy_timeout, tier)
+        opener = _opener(path, durability, busy_timeout, tier, limits)
         self._resources = _Resources(opener, tier, busy_timeout, time_ns)
         self._starting = threading.Lock()
         # Closes at garbage collection and at exit, if the program did not. The resources must

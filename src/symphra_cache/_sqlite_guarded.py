@@ -226,6 +226,7 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
+                    or db.limits is not None  # eviction is part of the transaction
                     or monotonic() >= self._look_at
                     or self._is_doubtful(db)
                     or db.in_transaction  # a finalizer writes in the middle of a group
