@@ -13,6 +13,7 @@ from time import monotonic
 
 from symphra_cache._sqlite import sweep
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
+from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
 
@@ -93,7 +94,11 @@ class Guarded:
                     try:
                         return self._attempt(transaction, *args, **kwargs)
                     except (sqlite3.Error, UnicodeDecodeError) as error:
-                        if self._db is None or not recovered(self._db, error):
+                        if self._db is None:
+                            raise
+                        if made_room(self._db, error):
+                            continue
+                        if not recovered(self._db, error):
                             raise
                         self._drop()
                 return self._attempt(transaction, *args, **kwargs)
@@ -102,7 +107,7 @@ class Guarded:
                 raise
             except (sqlite3.Error, OSError) as error:
                 self._roll_back()
-                raise BackendUnavailableError(f"the cache file can't be used: {error}") from error
+                raise outage(error) from error
             except BaseException:  # a KeyboardInterrupt between BEGIN and COMMIT, too
                 self._roll_back()
                 raise
