@@ -50,6 +50,7 @@ __all__ = [
     "rows_after",
     "store",
     "store_absent",
+    "store_at_once",
     "store_many",
     "sweep",
     "take",
@@ -240,9 +241,14 @@ def _is_ascending(names: list[bytes]) -> bool:
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db) as is_whole:
-        db.execute(db.store_row, (name, expires, frame))
+        store_at_once(db, name, expires, frame)
         if db.limits is not None:
             db.limits.is_store = is_whole
+
+
+def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
+    """Write one row, in the transaction under way or in one of its own; tells nobody."""
+    db.execute(db.store_row, (name, expires, frame))
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:

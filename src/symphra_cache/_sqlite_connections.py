@@ -15,6 +15,7 @@ import weakref
 from functools import partial
 
 from symphra_cache._forks import fork_aware
+from symphra_cache._sqlite import store
 from symphra_cache._sqlite_files import forget_inherited, open_connection, wal_index
 from symphra_cache._sqlite_guarded import Guarded, Sweeper, Writer
 from symphra_cache._usage import closed_error
@@ -130,6 +131,17 @@ class Connections:
     ) -> R:
         """Run a transaction that writes; see `Writer.write`."""
         return self._resources.writer.write(names, kept, transaction, *args, **kwargs)
+
+    def store(self, name: bytes, kept: Kept | None, expires: int | None, frame: bytes) -> None:
+        """Write one row; see `Writer.write`."""
+        self._resources.writer.store(name, kept, expires, frame)
+
+    async def astore(
+        self, name: bytes, kept: Kept | None, expires: int | None, frame: bytes
+    ) -> None:
+        """Write one row, on the writers' thread."""
+        hot = None if kept is None else {name: kept}
+        await self.awrite((name,), hot, store, name, expires, frame)
 
     async def awrite(
         self,
