@@ -45,6 +45,7 @@ __all__ = [
     "fetch_many",
     "heads_after",
     "increment",
+    "keep_bounds",
     "remove",
     "remove_many",
     "rows_after",
@@ -249,6 +250,12 @@ def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -
 def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row, in the transaction under way or in one of its own; tells nobody."""
     db.execute(db.store_row, (name, expires, frame))
+
+
+def keep_bounds(db: CacheConnection) -> None:
+    """Evict what is too much, in a transaction that does nothing else."""
+    with Immediate(db):
+        pass
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:

@@ -95,6 +95,10 @@ class Limits:
     ) -> None:
         self._max_size = max_size
         self._max_bytes = max_bytes
+        self._ahead: int = min(_AHEAD, (max_size or 0) // 256)
+        # Rows from which on some have to go: where it is not one by one, before the last is
+        # added, so that a write to a full file need not look whether it adds one.
+        self._full: int = (max_size or 0) + (not self._ahead)
         self._time_ns = time_ns
         self._tier = tier
         self.evictions: int = 0
@@ -134,6 +138,28 @@ class Limits:
     def _is_known(self) -> bool:
         return self._tier.is_as_of(self._known[0])
 
+    # Of a single statement that is a transaction of its own.
+
+    def has_room(self, db: CacheConnection) -> bool:
+        """Tell whether a statement may add a row that nothing has to go for."""
+        if (
+            self._max_bytes is not None
+            or not db.is_bounded
+            or self._known[1] >= (self._max_size or 0)
+            or self._until_shrinking <= 1
+            or not self._is_known()
+        ):
+            return False
+        self._until_shrinking -= 1
+        self._changes = db.total_changes
+        return True
+
+    def stored(self, db: CacheConnection) -> bool:
+        """Count the row, if it is new; tell whether nobody else has written meanwhile."""
+        generation, held, used = self._known
+        self._known = generation, held + db.total_changes - self._changes - 1, used
+        return self._is_known()
+
     # Of transactions, in this order.
 
     def begin(self, db: CacheConnection) -> None:
@@ -154,7 +180,7 @@ class Limits:
             # A row that is added or removed changes its count, too.
             added = db.total_changes - self._changes - 1
             held = self._known[1] + max(added, 0)
-            if (added <= 0 or (self.is_store and added == 1)) and held <= (self._max_size or 0):
+            if (added <= 0 or (self.is_store and added == 1)) and held < self._full:
                 self._held = held
                 return
         self.make_room(db)
@@ -165,8 +191,8 @@ class Limits:
         """Evict what is too much, the least recently written first."""
         budget = _ROWS_AT_ONCE + db.total_changes - self._changes
         self._held = db.execute(_HELD).fetchone()[0]
-        if self._max_size is not None and self._held > self._max_size:
-            surplus = self._held - self._max_size + min(_AHEAD, self._max_size // 256)
+        if self._max_size is not None and self._held >= self._full:
+            surplus = self._held - self._max_size + self._ahead
             budget -= self._evict(db, min(budget, surplus))
         if self._max_bytes is not None:
             self._fit(db, self._max_bytes, budget)
