@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from time import monotonic
 
-from symphra_cache._sqlite import keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite import SMALL, keep_bounds, store, store_at_once, sweep
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
@@ -227,6 +227,7 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
+                    or len(name) + len(frame) > SMALL
                     # Else eviction is part of the transaction.
                     or (db.limits is not None and not db.limits.has_room(db))
                     or monotonic() >= self._look_at
@@ -251,11 +252,11 @@ class Writer(Guarded):
         frame: bytes,
     ) -> bool:
         """Run the statement; tell whether that was all, or it has to be done once more."""
-        tier, done = self._tier, False
+        tier, done, failed = self._tier, False, True
         tier.begin_single(name)
         try:
-            store_at_once(db, name, expires, frame)
-            done = True
+            done = store_at_once(db, name, expires, frame)
+            failed = False
         except sqlite3.Error as error:
             if recovered(db, error):
                 self._drop()
@@ -263,7 +264,7 @@ class Writer(Guarded):
                 self._roll_back()
                 raise outage(error) from error
         finally:
-            tier.end_single(name, kept, is_committed=done)
+            tier.end_single(name, kept if done else None, is_committed=not failed)
         return done
 
     def _take_turn(self) -> None:
