@@ -103,6 +103,9 @@ _STORE = (
 )
 _STORE_BODY = "INSERT INTO bodies (frame) VALUES (?)"
 _STORE_HEAD = "INSERT INTO entries (name, expires, frame, body) VALUES (?, ?, ?, ?)"
+# SQLite writes over the pages of a body that stays as long as it was.
+_REPLACE_BODY = "UPDATE bodies SET frame = ? WHERE id = (SELECT body FROM entries WHERE name = ?)"
+_REPLACE_HEAD = "UPDATE entries SET expires = ?, frame = ? WHERE name = ?"
 _DELETE = "DELETE FROM entries WHERE name = ?"
 _TOUCH = "UPDATE entries SET expires = ? WHERE name = ?"
 _REMOVE = f"DELETE FROM entries WHERE name = ? RETURNING expires, substr(frame, 1, {HEADER_SIZE})"
@@ -285,10 +288,16 @@ def _write(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) 
     """Write one row, within a transaction."""
     if store_at_once(db, name, expires, frame):
         return
+    head, is_large = frame[:HEADER_SIZE], len(name) + len(frame) > SMALL
+    if is_large and db.execute(_REPLACE_BODY, (frame, name)).rowcount > 0:
+        db.execute(_REPLACE_HEAD, (expires, head, name))
+        return
     db.execute(_DELETE, (name,))
-    if not store_at_once(db, name, expires, frame):
+    if is_large:
         body = db.execute(_STORE_BODY, (frame,)).lastrowid
-        db.execute(_STORE_HEAD, (name, expires, frame[:HEADER_SIZE], body))
+        db.execute(_STORE_HEAD, (name, expires, head, body))
+    else:
+        store_at_once(db, name, expires, frame)
 
 
 def keep_bounds(db: CacheConnection) -> None:
