@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from time import monotonic
 
-from symphra_cache._sqlite import fetch, store, store_at_once, sweep
+from symphra_cache._sqlite import fetch, keep_bounds, store, store_at_once, sweep
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
@@ -239,11 +239,14 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
-                    or db.limits is not None  # eviction is part of the transaction
+                    # Else eviction is part of the transaction.
+                    or (db.limits is not None and not db.limits.has_room(db))
                     or monotonic() >= self._look_at
                     or self._is_doubtful(db)
                     or db.in_transaction  # a finalizer writes in the middle of a group
                 ) and self._is_stored(db, name, kept, expires, frame):
+                    if db.limits is not None and not db.limits.stored(db):
+                        self._written((), None, keep_bounds)  # another process may have filled it
                     self.sweeper.after_write(db)
                     return
                 hot = None if kept is None else {name: kept}
