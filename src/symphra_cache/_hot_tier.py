@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["ABSENT", "HotTier", "Load", "Mark"]
 
 
-ABSENT: Entry = (-1, None, None, None)
+_NEVER = -1
+ABSENT: Entry = (_NEVER, None, None, None)
 """Stands for an entry that isn't there: no generation is its own."""
 
 
@@ -221,7 +222,8 @@ class HotTier:
                 self.generation += 1
                 self.seen = header
             self._before = header
-            self._locked_at = self.generation
+            # Without a header nobody could tell later whether it is out of date.
+            self._locked_at = self.generation if header else _NEVER
             self._is_committing = True
 
     def committed(self) -> None:
@@ -255,7 +257,9 @@ class HotTier:
                     self._writing[name] = left
                 else:
                     del self._writing[name]
-                    if kept is not None and (value := kept.get(name)) is not None:
+                    if self._locked_at == _NEVER or kept is None:
+                        continue
+                    if (value := kept.get(name)) is not None:
                         # As of the commit: if others have written since, it is outdated.
                         self._put(name, self._locked_at, value)
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_path",
     "close_connection",
+    "fill_new_file",
     "forget_inherited",
     "is_left",
     "open_connection",
@@ -310,10 +311,19 @@ def _create(place: str, busy_timeout: float) -> None:
 def _write_empty_cache(path: str) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     try:
-        create_schema(db)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        fill_new_file(db)
     finally:
         db.close()
+
+
+def fill_new_file(db: sqlite3.Connection) -> None:
+    """Make an empty database ours.
+
+    Raises:
+        ConfigurationError: it can't have a write-ahead log there.
+    """
+    create_schema(db)
+    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise ConfigurationError(
             f"db_path is on a file system without write-ahead logging (journal mode {mode!r}), "

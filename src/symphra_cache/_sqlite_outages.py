@@ -17,6 +17,18 @@ _REMEDIES = {
     sqlite3.SQLITE_READONLY: "this process must be able to write the file, its -wal and -shm "
     "beside it, and their folder",
 }
+_REMEDIES.update(
+    dict.fromkeys(
+        (
+            sqlite3.SQLITE_IOERR_SHMLOCK,
+            sqlite3.SQLITE_IOERR_SHMMAP,
+            sqlite3.SQLITE_IOERR_SHMOPEN,
+            sqlite3.SQLITE_IOERR_SHMSIZE,
+            sqlite3.SQLITE_PROTOCOL,
+        ),
+        "processes can't share memory in its -shm file; put it on a local disk that is not full",
+    )
+)
 _REMEDIES[sqlite3.SQLITE_CANTOPEN] = _REMEDIES[sqlite3.SQLITE_READONLY]
 
 
