@@ -65,6 +65,7 @@ _ATTEMPTS = 5
 # since is copied once. SQLite's own 1,000 make `set` a quarter slower. Up to 4,062 pages the
 # log's index is one table.
 _LOG_PAGES = 4_000
+_LOG_BYTES = 32 * 1024 * 1024  # to so many it is cut when it is begun anew
 # What is appended to the name of a damaged file's log, and a little more.
 _LONGEST_NAME = 200
 
@@ -265,6 +266,7 @@ def _set_up(db: FileConnection, durability: Durability) -> None:
     check_schema(db)
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     db.logs = {suffix: identity_at(f"{db.place}{suffix}") for suffix in LOGS}
 
 
