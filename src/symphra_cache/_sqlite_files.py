@@ -266,7 +266,11 @@ def _set_up(db: FileConnection, durability: Durability) -> None:
     check_schema(db)
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+<<<<<<< HEAD
     db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+=======
+    db.execute("PRAGMA cache_size = -16000")
+>>>>>>> origin/main
     db.logs = {suffix: identity_at(f"{db.place}{suffix}") for suffix in LOGS}
 
 
