@@ -217,6 +217,8 @@ class HotTier:
             return b""
 
     def _put(self, name: bytes, generation: int, kept: Kept) -> None:
+        if not self.seen:  # without a header nobody could tell whether it is out of date
+            return
         entries = self.entries
         entries[name] = (generation, *kept)
         entries.move_to_end(name)

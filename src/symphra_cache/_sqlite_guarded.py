@@ -12,6 +12,7 @@ import threading
 from time import monotonic
 
 from symphra_cache._sqlite import fetch, keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite_checkpoints import Checkpoints
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
@@ -46,10 +47,12 @@ class Sweeper:
         self._time_ns = time_ns
         self._after = b""
         self._writes = 0
+        self._checkpoints = Checkpoints()
         self.expired: int = 0
 
     def after_write(self, db: FileConnection) -> None:
-        """Count a write and sweep if it is time."""
+        """Count a write; sweep, and shorten the log, if it is time."""
+        self._checkpoints.after_write(db)
         self._writes += 1
         if self._writes % _SWEEP_EVERY:
             return
@@ -287,8 +290,10 @@ class Writer(Guarded):
             )
 
     def _is_doubtful(self, db: FileConnection) -> bool:
-        # Any commit may copy the log into the file, which somebody may have written over since.
-        return super()._is_doubtful(db) or not db.is_ours()
+        # Where SQLite itself copies the log into the file, any commit may, over what somebody has
+        # written there since. Else `_sqlite_checkpoints.py` looks.
+        file = db.file
+        return super()._is_doubtful(db) or file is None or file.index is None and not db.is_ours()
 
     def _written(
         self,
