@@ -293,7 +293,7 @@ class Writer(Guarded):
         # Where SQLite itself copies the log into the file, any commit may, over what somebody has
         # written there since. Else `_sqlite_checkpoints.py` looks.
         file = db.file
-        return super()._is_doubtful(db) or file is None or file.index is None and not db.is_ours()
+        return super()._is_doubtful(db) or file is None or (file.index is None and not db.is_ours())
 
     def _written(
         self,
