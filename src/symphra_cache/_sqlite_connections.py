@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
     from symphra_cache._hot_tier import HotTier, Kept
-    from symphra_cache._sqlite import CacheConnection, Transaction
+    from symphra_cache._sqlite import CacheConnection, Row, Transaction
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_identity import FileConnection
@@ -82,6 +82,8 @@ def _opener(
     def opened() -> FileConnection:
         db = open_connection(path, durability, busy_timeout)
         index = wal_index(db)
+        if index is not None:  # then `_sqlite_checkpoints.py` knows how long the log is
+            db.execute("PRAGMA wal_autocheckpoint = 0")
         identity = None if db.file is None else db.file.identity
         tier.attach(identity, None if index is None else index.read)
         db.tier, db.limits = tier, limits
@@ -120,6 +122,15 @@ class Connections:
         """Run a transaction that only reads, on the readers' thread."""
         guarded = self._resources.loop_reader
         return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
+
+    def fetch(self, name: bytes) -> Row | None:
+        """Return the row of a name."""
+        return self._resources.reader.fetch(name)
+
+    async def afetch(self, name: bytes) -> Row | None:
+        """Return the row of a name, read on the readers' thread."""
+        guarded = self._resources.loop_reader
+        return await self._worker(guarded).arun(partial(guarded.fetch, name))
 
     def write(
         self,

@@ -11,7 +11,8 @@ import sqlite3
 import threading
 from time import monotonic
 
-from symphra_cache._sqlite import SMALL, keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite import SMALL, fetch, keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite_checkpoints import Checkpoints
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
     from symphra_cache._hot_tier import HotTier, Kept
-    from symphra_cache._sqlite import Transaction
+    from symphra_cache._sqlite import Row, Transaction
     from symphra_cache._sqlite_identity import FileConnection
 
     P = ParamSpec("P")
@@ -46,10 +47,12 @@ class Sweeper:
         self._time_ns = time_ns
         self._after = b""
         self._writes = 0
+        self._checkpoints = Checkpoints()
         self.expired: int = 0
 
     def after_write(self, db: FileConnection) -> None:
-        """Count a write and sweep if it is time."""
+        """Count a write; sweep, and shorten the log, if it is time."""
+        self._checkpoints.after_write(db)
         self._writes += 1
         if self._writes % _SWEEP_EVERY:
             return
@@ -111,6 +114,18 @@ class Guarded:
             except BaseException:  # a KeyboardInterrupt between BEGIN and COMMIT, too
                 self._roll_back()
                 raise
+
+    def fetch(self, name: bytes) -> Row | None:
+        """Return the row of a name; for what is raised see `run`."""
+        # Hot path: all that `run` does around a statement costs a quarter of it.
+        with self._lock:
+            db = self._db
+            if not (db is None or monotonic() >= self._look_at or db.is_outdated()):
+                try:
+                    return fetch(db, name)
+                except sqlite3.Error:
+                    pass  # told, or got over, by the long way
+            return self.run(fetch, name)
 
     def _attempt(self, transaction: Transaction[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         db = self._db
@@ -276,8 +291,10 @@ class Writer(Guarded):
             )
 
     def _is_doubtful(self, db: FileConnection) -> bool:
-        # Any commit may copy the log into the file, which somebody may have written over since.
-        return super()._is_doubtful(db) or not db.is_ours()
+        # Where SQLite itself copies the log into the file, any commit may, over what somebody has
+        # written there since. Else `_sqlite_checkpoints.py` looks.
+        file = db.file
+        return super()._is_doubtful(db) or file is None or (file.index is None and not db.is_ours())
 
     def _written(
         self,
