@@ -214,7 +214,7 @@ def fetch_many(db: CacheConnection, names: Iterable[bytes]) -> list[Row | None]:
 def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
-    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+    if rows and not _is_ascending([after, *[row[0] for row in rows]]):
         # SQLite trusts the order that it finds. Going on from such a name could lead back to
         # rows that were seen, and round and round for ever.
         raise DamagedError("its rows are out of order")
@@ -224,7 +224,7 @@ def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> li
 def rows_after(db: CacheConnection, after: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows after a name, whole, of all namespaces."""
     rows: list[NamedRow] = db.execute(_ROWS_AFTER, (after, limit)).fetchall()
-    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+    if rows and not _is_ascending([after, *[row[0] for row in rows]]):
         raise DamagedError("its rows are out of order")
     return rows
 

@@ -267,6 +267,7 @@ def _set_up(db: FileConnection, durability: Durability) -> None:
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
     db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+    db.execute("PRAGMA cache_size = -16000")
     db.logs = {suffix: identity_at(f"{db.place}{suffix}") for suffix in LOGS}
 
 

@@ -122,8 +122,8 @@ def test_a_reader_that_stays_holds_up_no_write_for_long(path: Path) -> None:
 
 
 def test_the_log_stays_short_whoever_writes(path: Path) -> None:
-    """Four writers and four readers; `SYMPHRA_CACHE_LONG=1` has them work for a minute."""
-    seconds = 60 if os.environ.get("SYMPHRA_CACHE_LONG") else 3
+    """Four writers and four readers; ``SYMPHRA_LONG_TESTS=1`` has them work for a minute."""
+    seconds = 60 if os.environ.get("SYMPHRA_LONG_TESTS") == "1" else 3
     script = """
         import random, time
         path, kind, seconds, seed = given
