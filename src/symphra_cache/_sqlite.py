@@ -45,6 +45,7 @@ __all__ = [
     "fetch_many",
     "heads_after",
     "increment",
+    "keep_bounds",
     "remove",
     "remove_many",
     "rows_after",
@@ -120,15 +121,17 @@ class Immediate:
     def __init__(self, db: CacheConnection) -> None:
         self._db = db
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Begin; tell whether this is the whole transaction."""
         self._is_part = self._db.in_transaction
         if self._is_part:
-            return
+            return False
         if self._db.limits is not None:
             self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
+        return True
 
     def __exit__(
         self,
@@ -238,13 +241,21 @@ def _is_ascending(names: list[bytes]) -> bool:
 
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
-    with Immediate(db):
+    with Immediate(db) as is_whole:
         store_at_once(db, name, expires, frame)
+        if db.limits is not None:
+            db.limits.is_store = is_whole
 
 
 def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row, in the transaction under way or in one of its own; tells nobody."""
     db.execute(db.store_row, (name, expires, frame))
+
+
+def keep_bounds(db: CacheConnection) -> None:
+    """Evict what is too much, in a transaction that does nothing else."""
+    with Immediate(db):
+        pass
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:

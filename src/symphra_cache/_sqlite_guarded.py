@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from time import monotonic
 
-from symphra_cache._sqlite import fetch, store, store_at_once, sweep
+from symphra_cache._sqlite import fetch, keep_bounds, store, store_at_once, sweep
 from symphra_cache._sqlite_checkpoints import Checkpoints
 from symphra_cache._sqlite_files import attach_tier, close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
@@ -244,11 +244,14 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
-                    or db.limits is not None  # eviction is part of the transaction
+                    # Else eviction is part of the transaction.
+                    or (db.limits is not None and not db.limits.has_room(db))
                     or monotonic() >= self._look_at
                     or self._is_doubtful(db)
                     or db.in_transaction  # a finalizer writes in the middle of a group
                 ) and self._is_stored(db, name, kept, expires, frame):
+                    if db.limits is not None and not db.limits.stored(db):
+                        self._written((), None, keep_bounds)  # another process may have filled it
                     self.sweeper.after_write(db)
                     return
                 hot = None if kept is None else {name: kept}
@@ -289,8 +292,10 @@ class Writer(Guarded):
             )
 
     def _is_doubtful(self, db: FileConnection) -> bool:
-        # Any commit may copy the log into the file, which somebody may have written over since.
-        return super()._is_doubtful(db) or not db.is_ours()
+        # Where SQLite itself copies the log into the file, any commit may, over what somebody has
+        # written there since. Else `_sqlite_checkpoints.py` looks.
+        file = db.file
+        return super()._is_doubtful(db) or file is None or (file.index is None and not db.is_ours())
 
     def _written(
         self,
