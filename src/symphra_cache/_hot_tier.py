@@ -217,13 +217,12 @@ class HotTier:
             return b""
 
     def _put(self, name: bytes, generation: int, kept: Kept) -> None:
-        if not self.seen:  # without a header nobody could tell whether it is out of date
-            return
-        entries = self.entries
-        entries[name] = (generation, *kept)
-        entries.move_to_end(name)
-        if len(entries) > self.max_size:
-            entries.popitem(last=False)
+        if self.seen:  # else nobody could tell whether it is out of date
+            entries = self.entries
+            entries[name] = (generation, *kept)
+            entries.move_to_end(name)
+            if len(entries) > self.max_size:
+                entries.popitem(last=False)
 
     # Of writers, in this order.
 

@@ -16,7 +16,7 @@ from functools import partial
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._sqlite import store
-from symphra_cache._sqlite_files import forget_inherited, open_connection, wal_index
+from symphra_cache._sqlite_files import attach_tier, forget_inherited, open_connection
 from symphra_cache._sqlite_guarded import Guarded, Sweeper, Writer
 from symphra_cache._usage import closed_error
 
@@ -81,12 +81,8 @@ def _opener(
 
     def opened() -> FileConnection:
         db = open_connection(path, durability, busy_timeout)
-        index = wal_index(db)
-        if index is not None:  # then `_sqlite_checkpoints.py` knows how long the log is
-            db.execute("PRAGMA wal_autocheckpoint = 0")
-        identity = None if db.file is None else db.file.identity
-        tier.attach(identity, None if index is None else index.read)
-        db.tier, db.limits = tier, limits
+        attach_tier(db, tier)
+        db.limits = limits
         return db
 
     return opened

@@ -39,16 +39,18 @@ from symphra_cache._sqlite_quarantine import (
     remove_logs,
     remove_own_logs,
 )
-from symphra_cache._wal_index import WalIndex
 from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError, ForeignFileError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
+    from symphra_cache._hot_tier import HotTier
+
     Durability = Literal["normal", "full"]
 
 __all__ = [
+    "attach_tier",
     "checked_path",
     "close_connection",
     "fill_new_file",
@@ -57,7 +59,6 @@ __all__ = [
     "open_connection",
     "recovered",
     "refuse_foreign",
-    "wal_index",
 ]
 
 _ATTEMPTS = 5
@@ -362,15 +363,17 @@ def close_connection(db: FileConnection) -> None:
         let_go(file)
 
 
-def wal_index(db: FileConnection) -> WalIndex | None:
-    """Return the mapped index of a connection's file, ``None`` where it can't be mapped."""
+def attach_tier(db: FileConnection, tier: HotTier) -> None:
+    """Have a hot tier serve the file of a connection, as far as its WAL index can be mapped.
+
+    Where it can't (too many open files, say), every read reads the file, and SQLite itself
+    decides when the log is copied.
+    """
     with opening():
         file = db.file
-        if file is None:
-            return None
-        if file.index is None:
-            try:
-                file.index = WalIndex(f"{db.place}-shm")
-            except (OSError, ValueError):
-                return None
-        return file.index
+        index = None if file is None else file.map_index(f"{db.place}-shm")
+    if index is not None:  # then `_sqlite_checkpoints.py` knows how long the log is
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+    # Not within `opening`: who has the turn of a tier may be made to wait for that by a finalizer.
+    tier.attach(None if file is None else file.identity, None if index is None else index.read)
+    db.tier = tier

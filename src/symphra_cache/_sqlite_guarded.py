@@ -13,7 +13,7 @@ from time import monotonic
 
 from symphra_cache._sqlite import SMALL, fetch, keep_bounds, store, store_at_once, sweep
 from symphra_cache._sqlite_checkpoints import Checkpoints
-from symphra_cache._sqlite_files import close_connection, is_left, recovered
+from symphra_cache._sqlite_files import attach_tier, close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
@@ -144,6 +144,8 @@ class Guarded:
             self._drop()
         if self._db is None:
             self._db = self._open()
+        elif not self._tier.now():  # perhaps its WAL index can be mapped by now
+            attach_tier(self._db, self._tier)
         self._look_at = self._tier.look_at = now + _LOOK_EVERY
         return self._db
 

@@ -14,13 +14,12 @@ import threading
 from contextlib import contextmanager, suppress
 
 from symphra_cache._sqlite import APPLICATION_ID, CacheConnection
+from symphra_cache._wal_index import WalIndex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeAlias
-
-    from symphra_cache._wal_index import WalIndex
 
     Identity: TypeAlias = "tuple[int, int]"
 
@@ -91,7 +90,7 @@ class OpenFile:
         connections: those of this process to it.
     """
 
-    __slots__ = ("_descriptors", "connections", "epoch", "identity", "index", "users")
+    __slots__ = ("_descriptors", "_shm", "connections", "epoch", "identity", "index", "users")
 
     def __init__(self, identity: Identity, descriptor: int) -> None:
         self.identity = identity
@@ -100,6 +99,7 @@ class OpenFile:
         self.index: WalIndex | None = None
         self.connections: set[FileConnection] = set()
         self._descriptors = [descriptor]
+        self._shm: int | None = None
 
     def header(self) -> bytes:
         """Return the first bytes as they stand on the disk now."""
@@ -112,6 +112,21 @@ class OpenFile:
         """Return how many bytes it has."""
         return os.fstat(self._descriptors[0]).st_size
 
+    def map_index(self, path: str) -> WalIndex | None:
+        """Return the mapped WAL index; ``None`` where it can't be mapped.
+
+        Args:
+            path: of the ``-shm`` file, which a connection of this process has open.
+        """
+        if self.index is None:
+            try:
+                if self._shm is None:
+                    self._shm = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+                self.index = WalIndex(self._shm)
+            except (OSError, ValueError):  # the descriptor stays: to close it would drop locks
+                return None
+        return self.index
+
     def keep(self, descriptor: int) -> None:
         """Keep one more descriptor, which must not be closed now."""
         self._descriptors.append(descriptor)
@@ -120,6 +135,8 @@ class OpenFile:
         """Close the descriptors; no connection of this process may be left."""
         if self.index is not None:
             self.index.close()
+        if self._shm is not None:
+            os.close(self._shm)
         for descriptor in self._descriptors:
             os.close(descriptor)
 

@@ -7,13 +7,12 @@ To compare them costs 0.1 µs; ``PRAGMA data_version`` costs 2 µs, a point read
 POSIX locks belong to the process: closing *any* descriptor of the ``-shm`` file drops the locks
 that SQLite holds on it. So the descriptor and the mapping (which keeps a duplicate of it) are held
 until the last connection of this process to that file has closed, and are then closed by it, never
-by the garbage collector; `_sqlite_files.py` sees to that.
+by the garbage collector; `_sqlite_identity.py` sees to that.
 """
 
 from __future__ import annotations
 
 import mmap
-import os
 from struct import Struct
 
 TYPE_CHECKING = False
@@ -46,19 +45,13 @@ class WalIndex:
         words: all of it as numbers; see `PAGES` and `COPIED`.
     """
 
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        try:
-            self._map = mmap.mmap(self._descriptor, mmap.PAGESIZE, access=mmap.ACCESS_READ)
-        except BaseException:
-            os.close(self._descriptor)
-            raise
+    def __init__(self, descriptor: int) -> None:
+        self._map = mmap.mmap(descriptor, mmap.PAGESIZE, access=mmap.ACCESS_READ)
         self.read: Callable[[slice], bytes] = self._map.__getitem__
         with memoryview(self._map) as data:
             self.words: memoryview[int] = data.cast("I")
 
     def close(self) -> None:
-        """Give up mapping and descriptor; only once no connection is open any more."""
+        """Give up the mapping; only once no connection is open any more."""
         self.words.release()
         self._map.close()
-        os.close(self._descriptor)

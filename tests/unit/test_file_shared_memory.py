@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from file_processes import Child
-from symphra_cache import CacheManager, ConfigurationError, _sqlite_files
+from symphra_cache import CacheManager, ConfigurationError, _sqlite_files, _sqlite_identity
 from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def test_shared_memory_that_can_not_be_had_is_an_outage(
 def test_what_others_write_is_seen_where_the_index_can_not_be_mapped(
     tmp_path: Path, call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: str) -> None:
-        raise OSError(24, "Too many open files", path)
+    def refused(_: int) -> None:
+        raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(_sqlite_files, "WalIndex", refused)
+    monkeypatch.setattr(_sqlite_identity, "WalIndex", refused)
     path = tmp_path / "cache.db"
     writer = """
         with CacheManager(FileBackend(given[0])) as cache:
@@ -93,3 +94,44 @@ def test_what_others_write_is_seen_where_the_index_can_not_be_mapped(
             assert other.ask(path, f"theirs-{number}") == "True"
             assert call(cache, "get", "k") == f"theirs-{number}"
             assert call(cache, "get_many", ["k"]) == {"k": f"theirs-{number}"}
+        tier = cache.backend._store.tier  # type: ignore[attr-defined]
+        assert not tier.entries
+        monkeypatch.undo()
+        time.sleep(1)
+        assert call(cache, "set", "k", "hot")
+        assert call(cache, "get", "k") == "hot"
+        assert len(tier.entries) == 1, "the index was not mapped as soon as it could be"
+        assert other.ask(path, "theirs") == "True"
+        assert call(cache, "get", "k") == "theirs"
+
+
+def test_a_mapping_that_fails_drops_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # POSIX locks belong to the process: who closed the descriptor of the index again would
+    # let another process into our transaction.
+    def refused(_: int) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(_sqlite_identity, "WalIndex", refused)
+    intruder = """
+        db = sqlite3.connect(given[0], timeout=0, isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            told = "got it"
+        finally:
+            db.close()
+        """
+
+    def hold(db: sqlite3.Connection) -> str:
+        db.execute("BEGIN IMMEDIATE")
+        cache.get("k")  # opens the reader, and tries to map the index
+        told = other.ask(path)
+        db.execute("ROLLBACK")
+        return told
+
+    path = tmp_path / "cache.db"
+    with CacheManager(FileBackend(path)) as cache, Child(intruder) as other:
+        cache.set("k", 1)
+        connections = cache.backend._store.connections  # type: ignore[attr-defined]
+        assert "database is locked" in connections.write((), None, hold)
