@@ -15,6 +15,7 @@ from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
 from symphra_cache._sqlite_connections import Connections
 from symphra_cache._sqlite_files import checked_path, refuse_foreign
+from symphra_cache._sqlite_limits import checked_limits
 from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import ConfigurationError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from symphra_cache._hot_tier import Entry, Kept, Mark
     from symphra_cache._sqlite import NamedRow, Row
     from symphra_cache._sqlite_files import Durability
+    from symphra_cache._sqlite_limits import Limits
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL, Clock
 
@@ -57,6 +59,8 @@ class FileStore:
         max_value_bytes: int,
         clock: Clock | None,
         hot_size: object,
+        max_size: object,
+        max_bytes: object,
     ) -> None:
         self.path: str = checked_path(db_path)
         self.codec: FrameCodec = FrameCodec(serializer or MessagePackSerializer(), max_value_bytes)
@@ -64,8 +68,11 @@ class FileStore:
         self.reported: set[str] = set()
         options = _checked_durability(durability), _checked_busy_timeout(busy_timeout)
         self.tier: HotTier = HotTier(_checked_hot_size(hot_size))
+        self.limits: Limits | None = checked_limits(max_size, max_bytes, self.time_ns, self.tier)
         refuse_foreign(self.path)
-        self.connections: Connections = Connections(self.path, *options, self.time_ns, self.tier)
+        self.connections: Connections = Connections(
+            self.path, *options, self.time_ns, self.tier, self.limits
+        )
 
     def kept(self, name: bytes, value: object, expires: int | None, frame: bytes) -> Kept | None:
         """Return what the hot tier keeps of a value, ``None`` if nothing."""
@@ -132,6 +139,8 @@ class FileKeyspaceState:
         name = self._name(key)
         lifetime = milliseconds(ttl)
         frame = self._store.codec.encode(name, value)
+        if self._store.limits is not None:
+            self._store.limits.refuse_larger(len(frame))
         return name, 0 if lifetime == 0 else self._expiry(lifetime), frame
 
     def _prepared_many(
@@ -238,8 +247,11 @@ class FileKeyspaceState:
         return ranges
 
     def usage(self) -> Usage:
-        """Return how full the whole backend is; counting rows would be a scan."""
-        return Usage(expirations=self._connections.expirations)
+        """Return how full the whole backend is; unless it is bounded, counting would be a scan."""
+        expirations, limits = self._connections.expirations, self._store.limits
+        if limits is None:
+            return Usage(expirations=expirations)
+        return Usage(limits.evictions, expirations + limits.expired, *(limits.known() or ()))
 
 
 def _is_time(expires: object) -> bool:

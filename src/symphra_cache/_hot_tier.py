@@ -20,9 +20,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 from itertools import islice
-from time import monotonic
+from threading import get_ident
+from time import monotonic, sleep
 
-from symphra_cache._turns import Turn
+from symphra_cache._turns import NAP, Turn
 from symphra_cache._wal_index import HEADER, commits
 from symphra_cache.types import MISSING
 
@@ -89,6 +90,9 @@ class HotTier:
         self._before = b""
         self._locked_at = 0
         self._marks: dict[bytes, Mark] = {}
+        # What the transaction under way evicts; and which of the names being written it has.
+        self._evicting: list[bytes] = []
+        self._void: set[bytes] = set()
         self._loads: list[Load] = []
 
     # Of readers.
@@ -187,6 +191,11 @@ class HotTier:
                 self.seen = header
             return self.generation
 
+    def is_as_of(self, generation: int) -> bool:
+        """Tell whether nobody else has committed since this generation began."""
+        header = self._now()
+        return bool(header) and header == self.seen and generation == self.generation
+
     def _now(self) -> bytes:
         """Return the header as it is, empty if there is none."""
         try:
@@ -217,6 +226,7 @@ class HotTier:
         """Note that this process may write, and from now on nobody else."""
         header = self._now()
         with self._turn:
+            self._release()
             if header != self.seen:
                 self.generation += 1
                 self.seen = header
@@ -224,8 +234,42 @@ class HotTier:
             self._locked_at = self.generation
             self._is_committing = True
 
-    def committed(self) -> None:
-        """Publish that the commit was ours; or that others have committed since."""
+    def evict(self, names: Collection[bytes]) -> None:
+        """Take away what is known of names that go with the commit, to make room.
+
+        Nobody fills them until it is done, nor does `end` with what was written under them.
+        """
+        with self._turn:
+            for load in self._loads:
+                load.written.update(names)
+            for name in names:
+                self.entries.pop(name, None)
+                self._marks.pop(name, None)
+                if name in self._writing:
+                    self._void.add(name)
+                self._writing[name] = self._writing.get(name, 0) + 1
+                self._evicting.append(name)
+
+    def _release(self) -> None:
+        for name in self._evicting:
+            self._leave(name)
+        self._evicting.clear()
+
+    def _leave(self, name: bytes) -> bool:
+        """Let readers fill a name again, if nobody else is writing it; tell whether they may."""
+        left = self._writing[name] - 1
+        if left:
+            self._writing[name] = left
+        else:
+            del self._writing[name]
+        return not left
+
+    def committed(self) -> int:
+        """Publish that the commit was ours; or that others have committed since.
+
+        Returns:
+            The generation of what was written, which others may have outdated since.
+        """
         before, header = self._before, self._now()
         with self._turn:
             if header != before:
@@ -233,6 +277,8 @@ class HotTier:
                     self.generation += 1
                 self.seen = header
             self._is_committing = False
+            self._release()
+            return self._locked_at
 
     def abandoned(self) -> None:
         """Note that nothing was committed, as far as is known."""
@@ -240,6 +286,7 @@ class HotTier:
             if self._is_committing:
                 self._is_committing = False
                 self.generation += 1
+            self._release()
 
     def end(self, names: Iterable[bytes], kept: Mapping[bytes, Kept | None] | None) -> None:
         """Let readers fill these names again, and keep what was written.
@@ -250,14 +297,71 @@ class HotTier:
         """
         with self._turn:
             for name in names:
-                left = self._writing[name] - 1
-                if left:
-                    self._writing[name] = left
-                else:
-                    del self._writing[name]
-                    if kept is not None and (value := kept.get(name)) is not None:
-                        # As of the commit: if others have written since, it is outdated.
-                        self._put(name, self._locked_at, value)
+                if not self._leave(name):
+                    continue
+                if name in self._void:  # evicted by the transaction that wrote it
+                    self._void.discard(name)
+                elif kept is not None and (value := kept.get(name)) is not None:
+                    # As of the commit: if others have written since, it is outdated.
+                    self._put(name, self._locked_at, value)
+
+    def begin_single(self, name: bytes) -> None:
+        """Do what `begin` and `locked` do, before a statement that locks, writes and commits.
+
+        Others may still commit before it does. Then the counter rises by more than one, and
+        `end_single` takes what it can't tell apart for foreign.
+        """
+        # Hot path: what `Turn` does as a context manager costs less written out.
+        turn, me, outermost = self._turn, get_ident(), False
+        try:
+            while turn.owner:
+                if turn.owner == me:
+                    break
+                sleep(NAP)
+            else:
+                turn.owner, outermost = me, True
+            self._writing[name] = self._writing.get(name, 0) + 1
+            self.entries.pop(name, None)
+            self._marks.pop(name, None)
+            for load in self._loads:
+                load.written.add(name)
+            header = self._now()
+            if header != self.seen:
+                self.generation += 1
+                self.seen = header
+            self._before, self._locked_at = header, self.generation
+            self._is_committing = True
+        finally:
+            if outermost:
+                turn.owner = 0
+
+    def end_single(self, name: bytes, kept: Kept | None, *, is_committed: bool) -> None:
+        """Do what `committed` (or `abandoned`) and `end` do after that statement."""
+        # Hot path, likewise.
+        turn, me, outermost = self._turn, get_ident(), False
+        try:
+            while turn.owner:
+                if turn.owner == me:
+                    break
+                sleep(NAP)
+            else:
+                turn.owner, outermost = me, True
+            before, header = self._before, self._now()
+            if not is_committed:
+                self.generation += 1
+            elif header != before:
+                if not (header and before and commits(header) == commits(before) + 1):
+                    self.generation += 1
+                self.seen = header
+            self._is_committing = False
+            left = self._writing.pop(name) - 1
+            if left:
+                self._writing[name] = left
+            elif is_committed and kept is not None:
+                self._put(name, self._locked_at, kept)
+        finally:
+            if outermost:
+                turn.owner = 0
 
     # Of those who open and close the file.
 
@@ -289,6 +393,8 @@ class HotTier:
         """In a forked child: drop all, and what threads of the parent were doing."""
         self._turn = Turn()
         self._writing.clear()
+        self._evicting.clear()
+        self._void.clear()
         self._loads.clear()
         self._is_committing = False
         self.header = _nothing

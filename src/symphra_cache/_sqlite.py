@@ -12,6 +12,7 @@ import sqlite3
 from functools import cache
 
 from symphra_cache._frame import HEADER_SIZE
+from symphra_cache._sqlite_limits import BATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 
     from symphra_cache._hot_tier import HotTier
+    from symphra_cache._sqlite_limits import Limits
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -48,6 +50,7 @@ __all__ = [
     "rows_after",
     "store",
     "store_absent",
+    "store_at_once",
     "store_many",
     "sweep",
     "take",
@@ -58,10 +61,12 @@ APPLICATION_ID = 0x53594D43  # "SYMC", at offset 68 of the file
 SCHEMA_VERSION = 1  # user_version, at offset 60
 
 # WITHOUT ROWID: a point read descends one tree instead of two (5.4 against 9.4 µs).
+# ``written`` is of bounded files, NULL in others; before the frame, which may go over many pages.
 _SCHEMA = """
 CREATE TABLE entries (
     name BLOB NOT NULL PRIMARY KEY,
     expires INTEGER,
+    written INTEGER,
     frame BLOB NOT NULL
 ) WITHOUT ROWID
 """
@@ -81,15 +86,23 @@ _TAKE = "DELETE FROM entries WHERE name = ? RETURNING expires, frame"
 _REMOVE = f"DELETE FROM entries WHERE name = ? RETURNING expires, substr(frame, 1, {HEADER_SIZE})"
 _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
-
-
 _TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
 
 class CacheConnection(sqlite3.Connection):
-    """A connection that knows who is to be told of its commits."""
+    """A connection that knows who is to be told of its commits.
+
+    Attributes:
+        tier: told of its commits.
+        limits: keeps the file within its bounds, in each transaction that writes.
+        is_bounded: the file is known to have what that takes.
+        store_row: the statement that writes a row.
+    """
 
     tier: HotTier | None = None
+    limits: Limits | None = None
+    is_bounded: bool = False
+    store_row: str = _STORE
 
 
 class DamagedError(sqlite3.DatabaseError):
@@ -111,6 +124,8 @@ class Immediate:
         self._is_part = self._db.in_transaction
         if self._is_part:
             return
+        if self._db.limits is not None:
+            self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
@@ -124,9 +139,14 @@ class Immediate:
         if self._is_part:
             return
         if kind is None:
+            limits, tier = self._db.limits, self._db.tier
+            if limits is not None:
+                limits.before_commit(self._db)
             self._db.execute("COMMIT")
-            if self._db.tier is not None:
-                self._db.tier.committed()
+            if tier is not None:
+                generation = tier.committed()
+                if limits is not None:
+                    limits.committed(generation)
         elif self._db.in_transaction:  # a full disk has rolled it back already
             self._db.execute("ROLLBACK")
 
@@ -219,13 +239,23 @@ def _is_ascending(names: list[bytes]) -> bool:
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
     with Immediate(db):
-        db.execute(_STORE, (name, expires, frame))
+        store_at_once(db, name, expires, frame)
+
+
+def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
+    """Write one row, in the transaction under way or in one of its own; tells nobody."""
+    db.execute(db.store_row, (name, expires, frame))
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
     """Write many rows at once."""
     with Immediate(db):
-        db.executemany(_STORE, rows)
+        if db.limits is None:
+            db.executemany(db.store_row, rows)
+            return
+        for start in range(0, len(rows), BATCH):
+            db.executemany(db.store_row, rows[start : start + BATCH])
+            db.limits.make_room(db)
 
 
 def store_absent(
@@ -240,7 +270,7 @@ def store_absent(
         if row is not None and live(*row):
             return False
         if frame is not None:
-            db.execute(_STORE, (name, expires, frame))
+            db.execute(db.store_row, (name, expires, frame))
         return True
 
 
@@ -298,7 +328,7 @@ def increment(
         row = fetch(db, name)
         total, frame, is_new = change(row)
         if frame is not None:
-            db.execute(_STORE, (name, expires if is_new or row is None else row[0], frame))
+            db.execute(db.store_row, (name, expires if is_new or row is None else row[0], frame))
         return total, frame is not None
 
 

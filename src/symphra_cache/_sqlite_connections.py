@@ -15,6 +15,7 @@ import weakref
 from functools import partial
 
 from symphra_cache._forks import fork_aware
+from symphra_cache._sqlite import store
 from symphra_cache._sqlite_files import forget_inherited, open_connection, wal_index
 from symphra_cache._sqlite_guarded import Guarded, Sweeper, Writer
 from symphra_cache._usage import closed_error
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_identity import FileConnection
+    from symphra_cache._sqlite_limits import Limits
     from symphra_cache._sqlite_worker import Worker
 
     P = ParamSpec("P")
@@ -69,7 +71,11 @@ class _Resources:
 
 
 def _opener(
-    path: str, durability: Durability, busy_timeout: float, tier: HotTier
+    path: str,
+    durability: Durability,
+    busy_timeout: float,
+    tier: HotTier,
+    limits: Limits | None,
 ) -> Callable[[], FileConnection]:
     """Return what opens a connection whose commits the hot tier is told of."""
 
@@ -78,7 +84,7 @@ def _opener(
         index = wal_index(db)
         identity = None if db.file is None else db.file.identity
         tier.attach(identity, None if index is None else index.read)
-        db.tier = tier
+        db.tier, db.limits = tier, limits
         return db
 
     return opened
@@ -94,10 +100,11 @@ class Connections:
         busy_timeout: float,
         time_ns: Callable[[], int],
         tier: HotTier,
+        limits: Limits | None,
     ) -> None:
         self.closed: bool = False
         self._tier = tier
-        opener = _opener(path, durability, busy_timeout, tier)
+        opener = _opener(path, durability, busy_timeout, tier, limits)
         self._resources = _Resources(opener, tier, busy_timeout, time_ns)
         self._starting = threading.Lock()
         # Closes at garbage collection and at exit, if the program did not. The resources must
@@ -124,6 +131,17 @@ class Connections:
     ) -> R:
         """Run a transaction that writes; see `Writer.write`."""
         return self._resources.writer.write(names, kept, transaction, *args, **kwargs)
+
+    def store(self, name: bytes, kept: Kept | None, expires: int | None, frame: bytes) -> None:
+        """Write one row; see `Writer.write`."""
+        self._resources.writer.store(name, kept, expires, frame)
+
+    async def astore(
+        self, name: bytes, kept: Kept | None, expires: int | None, frame: bytes
+    ) -> None:
+        """Write one row, on the writers' thread."""
+        hot = None if kept is None else {name: kept}
+        await self.awrite((name,), hot, store, name, expires, frame)
 
     async def awrite(
         self,

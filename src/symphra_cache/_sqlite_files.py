@@ -31,6 +31,7 @@ from symphra_cache._sqlite_identity import (
     spare_the_file,
 )
 from symphra_cache._sqlite_quarantine import (
+    clear_place,
     flaw,
     is_damage,
     move_aside,
@@ -152,6 +153,8 @@ def open_connection(path: str, durability: Durability, busy_timeout: float) -> F
     """
     for _ in range(_ATTEMPTS):
         db = _connect(path, busy_timeout)
+        if db is None:
+            continue
         try:
             _set_up(db, durability)
             # Moved or replaced while it was being opened? Then the log that SQLite took by
@@ -215,28 +218,37 @@ def _move_aside(db: FileConnection, error: Exception) -> None:
         ) from error
 
 
-def _connect(path: str, busy_timeout: float) -> FileConnection:
+def _connect(path: str, busy_timeout: float) -> FileConnection | None:
+    """Open what stands at a path, or what is made there; ``None``: it has just changed."""
     with opening():
         refuse_foreign(path)
         place = os.path.realpath(path)
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         while _is_missing_or_empty(place):
             _create(place, busy_timeout)
-        file = hold(place)
+        file, db = hold(place), None
         try:
-            db = sqlite3.connect(
-                place,
-                timeout=busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                factory=FileConnection,
-            )
-        except BaseException:
-            let_go(file)
-            raise
+            if clear_place(place, file, busy_timeout):
+                db = sqlite3.connect(
+                    place,
+                    timeout=busy_timeout,
+                    isolation_level=None,
+                    check_same_thread=False,
+                    factory=FileConnection,
+                )
+        finally:
+            if db is None:
+                let_go(file)
+        if db is None:
+            return None
         db.path, db.place, db.file, db.epoch = path, place, file, file.epoch
         db.logs, db.busy_timeout = {}, busy_timeout
-        return db
+        file.connections.add(db)
+        if db.is_at_its_place(file):
+            return db
+        # So far SQLite has opened nothing but the file, perhaps another one than we hold.
+        close_connection(db)
+        return None
 
 
 def _set_up(db: FileConnection, durability: Durability) -> None:
@@ -319,13 +331,16 @@ def close_connection(db: FileConnection) -> None:
         if file is None:
             return db.close()
         is_stranger = not is_ours(file.header())
-        if is_stranger or not db.has_its_log():
+        is_elsewhere = not db.is_at_its_place(file)
+        if is_stranger or is_elsewhere or not db.logs or not db.has_its_log():
+            # SQLite would also remove the log by its name, which may be another's by now.
             spare_the_file(db, file)
-        if is_stranger or not db.is_at_its_place(file):
+        if is_stranger or is_elsewhere:
             # Before the close: afterwards, other files may have been given their inodes.
             with suppress(OSError):  # whoever makes the file anew tries again
                 remove_own_logs(db)
         db.close()
+        file.connections.discard(db)
         let_go(file)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "LOGS",
     "FileConnection",
     "OpenFile",
+    "displaced_from",
     "forget_inherited",
     "hold",
     "identity_at",
@@ -87,15 +88,17 @@ class OpenFile:
         epoch: how often somebody of this process has found it gone from its path. A connection
             that was opened in an earlier epoch has to look for itself at once.
         index: the mapping of its WAL index, if there is one.
+        connections: those of this process to it.
     """
 
-    __slots__ = ("_descriptors", "epoch", "identity", "index", "users")
+    __slots__ = ("_descriptors", "connections", "epoch", "identity", "index", "users")
 
     def __init__(self, identity: Identity, descriptor: int) -> None:
         self.identity = identity
         self.epoch = 0
         self.users = 0
         self.index: WalIndex | None = None
+        self.connections: set[FileConnection] = set()
         self._descriptors = [descriptor]
 
     def header(self) -> bytes:
@@ -131,13 +134,28 @@ class OpenFile:
             import fcntl
             from struct import pack
 
-            shared = pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, *_SHARED_LOCKS, 0)
+            shared = pack(_FLOCK, fcntl.F_RDLCK, os.SEEK_SET, *_SHARED_LOCKS, 0)
             with suppress(OSError):
                 fcntl.fcntl(self._descriptors[0], fcntl.F_OFD_SETLK, shared)
 
+    def is_used_by_others(self) -> bool:
+        """Tell whether another process has it open by SQLite; only Linux knows."""
+        if sys.platform == "linux":
+            import fcntl
+            from struct import pack, unpack
+
+            wanted = pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *_SHARED_LOCKS, 0)
+            with suppress(OSError):
+                # Whose lock is in the way? Those of this process are not, or belong to nobody.
+                found = unpack(_FLOCK, fcntl.fcntl(self._descriptors[0], fcntl.F_GETLK, wanted))
+                return bool(found[0] != fcntl.F_UNLCK and found[-1] > 0)
+        return False
+
 
 # Where SQLite's readers lock a file: first byte and number of bytes (its file format says so).
+# In WAL mode they do so for as long as they have it open.
 _SHARED_LOCKS = 0x40000002, 510
+_FLOCK = "hhqqi4x"  # Linux's struct flock: type, whence, start, length, process
 
 
 class FileConnection(CacheConnection):
@@ -181,6 +199,12 @@ class FileConnection(CacheConnection):
     def is_ours(self) -> bool:
         """Look whether the file is still a cache of ours, wherever it is now."""
         return self.file is not None and is_ours(self.file.header())
+
+
+def displaced_from(place: str, file: OpenFile) -> list[FileConnection]:
+    """Return this process's connections to other files that stood at a place; see `opening`."""
+    others = (other for other in _open_files.values() if other is not file)
+    return [db for other in others for db in other.connections if db.place == place]
 
 
 def spare_the_file(db: FileConnection, file: OpenFile) -> None:

@@ -14,15 +14,23 @@ from time import gmtime, monotonic, sleep, strftime, time_ns
 
 from symphra_cache._log import log_moved_aside
 from symphra_cache._sqlite import DamagedError, check_schema
-from symphra_cache._sqlite_identity import LOGS, identity_at, opening
+from symphra_cache._sqlite_identity import LOGS, displaced_from, identity_at, opening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from symphra_cache._sqlite_identity import FileConnection, Identity
+    from symphra_cache._sqlite_identity import FileConnection, Identity, OpenFile
 
-__all__ = ["flaw", "is_damage", "move_aside", "moving", "remove_logs", "remove_own_logs"]
+__all__ = [
+    "clear_place",
+    "flaw",
+    "is_damage",
+    "move_aside",
+    "moving",
+    "remove_logs",
+    "remove_own_logs",
+]
 
 _RETRY = 0.01
 # Primary codes of SQLite, and the one for a log that ends too soon. A read error of the disk
@@ -126,11 +134,41 @@ def move_aside(db: FileConnection, error: BaseException) -> None:
         if file is None or not db.is_ours():
             return
         with moving(db.place, db.busy_timeout):
-            if db.is_at_its_place(file):
-                aside = _rename(db.place, file.identity)
-                if aside is not None:
-                    log_moved_aside(db.place, aside, str(error))
-        file.epoch += 1
+            _move_aside(db.place, file, str(error))
+
+
+def _move_aside(place: str, file: OpenFile, reason: str) -> None:
+    if identity_at(place) == file.identity:
+        aside = _rename(place, file.identity)
+        if aside is not None:
+            log_moved_aside(place, aside, reason)
+    file.epoch += 1
+
+
+def clear_place(place: str, file: OpenFile, timeout: float) -> bool:
+    """Take away the log of a file that stood at a place before this one; call it under `opening`.
+
+    SQLite would take it for the log of the new file. It is known by the connections of this
+    process that have the old file open still; they go on with it until they look, at once.
+    If another process has taken it for the new file's already, they are of no use any more:
+    the new file is moved aside, with the log.
+
+    Returns:
+        Whether the new file is still there.
+
+    Raises:
+        OSError: something can't be removed.
+    """
+    for db in displaced_from(place, file):
+        if db.file is not None:
+            db.file.epoch += 1
+        if _left_logs(db):
+            with moving(place, timeout):
+                if _left_logs(db) and file.is_used_by_others():
+                    _move_aside(place, file, "it stood beside the log of another file")
+                    return False
+                _unlink(_left_logs(db))
+    return True
 
 
 def _rename(place: str, identity: Identity) -> str | None:
@@ -173,14 +211,18 @@ def remove_logs(place: str) -> None:
 
 def remove_own_logs(db: FileConnection) -> None:
     """Remove the logs of a connection whose file is no longer there, and no others."""
-    left = [name for name, log in _logs(db) if log is not None and identity_at(name) == log]
-    if left:
+    if _left_logs(db):
         with moving(db.place, db.busy_timeout):
-            for name, log in _logs(db):
-                if identity_at(name) == log:
-                    with suppress(FileNotFoundError):
-                        os.unlink(name)
+            _unlink(_left_logs(db))
 
 
-def _logs(db: FileConnection) -> list[tuple[str, Identity | None]]:
-    return [(f"{db.place}{suffix}", log) for suffix, log in db.logs.items()]
+def _left_logs(db: FileConnection) -> list[str]:
+    """Return the names of the logs that still are those of a connection."""
+    logs = ((f"{db.place}{suffix}", log) for suffix, log in db.logs.items())
+    return [name for name, log in logs if log is not None and identity_at(name) == log]
+
+
+def _unlink(names: list[str]) -> None:
+    for name in names:
+        with suppress(FileNotFoundError):
+            os.unlink(name)

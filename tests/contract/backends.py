@@ -178,11 +178,14 @@ class FileKit(Kit):
         kept = self._run("SELECT expires FROM entries WHERE name = ?", (name,))
         if expires is KEEP:
             expires = kept[0][0] if kept else None
-        self._run("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", (name, expires, frame))
+        self._run(
+            "INSERT OR REPLACE INTO entries (name, expires, frame) VALUES (?, ?, ?)",
+            (name, expires, frame),
+        )
 
     def plant_name(self, name: bytes, frame: bytes) -> None:
         """Put bytes under a name that no key has."""
-        self._run("INSERT INTO entries VALUES (?, NULL, ?)", (name, frame))
+        self._run("INSERT INTO entries (name, expires, frame) VALUES (?, NULL, ?)", (name, frame))
 
     def _run(self, statement: str, parameters: tuple[object, ...]) -> list[Any]:
         with closing(sqlite3.connect(self._paths[0], isolation_level=None)) as db:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +167,19 @@ def test_other_processes_see_a_write_on_its_return(
         assert readers[0].call(url, "delete", "k") is True
         assert writer.call(url, "exists", "k") is False
         assert cache.get("k") is None
+
+
+def test_processes_that_share_a_bounded_file_keep_its_bound(
+    processes: list[Process], tmp_path: Path
+) -> None:
+    url = f"file://{tmp_path / 'bounded.db'}?busy_timeout=30&max_size=50"
+    for who, process in enumerate(processes):
+        process.begin(url, "set", [[f"{who}-{number}", number] for number in range(500)])
+    assert all(all(process.answers()) for process in processes)
+    with closing(sqlite3.connect(tmp_path / "bounded.db")) as db:
+        counted = "SELECT (SELECT count(*) FROM entries), (SELECT entries FROM held)"
+        assert db.execute(counted).fetchone() == (50, 50)
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 @pytest.mark.parametrize("face", ["blocking", "asyncio"])

@@ -29,7 +29,8 @@ class Stranger:
     def set(self, key: str, value: object) -> None:
         name = f"symphra:{key}".encode()
         row = name, None, self._codec.encode(name, value)
-        self._db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
+        statement = "INSERT OR REPLACE INTO entries (name, expires, frame) VALUES (?, ?, ?)"
+        self._db.execute(statement, row)
 
     def delete(self, key: str) -> None:
         self._db.execute("DELETE FROM entries WHERE name = ?", (f"symphra:{key}".encode(),))

@@ -101,23 +101,98 @@ def test_what_one_connection_notices_all_of_the_process_know_at_once(path: Path)
         assert other.get("k") == "newer"
 
 
-def test_a_file_of_ours_put_in_its_place_is_read(tmp_path: Path, path: Path, call: Caller) -> None:
+@pytest.mark.parametrize("opened", ["writer", "reader", "both"])
+def test_a_file_of_ours_put_in_its_place_is_read(
+    tmp_path: Path, path: Path, call: Caller, opened: str
+) -> None:
+    # Whichever connection is opened only afterwards: it would find the log of the old file.
     make_cache(tmp_path / "restored.db", "restored")
-    with CacheManager(FileBackend(path)) as cache:
-        cache.set_many({f"old-{number}": "old" * 100 for number in range(100)})
-        assert call(cache, "set", "k", "old")
-        assert call(cache, "get", "k") == "old"
-        assert call(cache, "count") == 101
+    make_cache(path, "old")
+    with CacheManager(FileBackend(path)) as cache, user() as other:
+        assert other.ask(path, "set", "theirs", 1) == "True"
+        if opened != "reader":
+            large = {f"new-{number}": "n" * 999 for number in range(99)}
+            assert call(cache, "set_many", large) == []
+            assert call(cache, "set", "k", "newest")
+        if opened != "writer":
+            assert call(cache, "count") >= 101
         os.replace(tmp_path / "restored.db", path)
         time.sleep(1)
-        assert call(cache, "get", "k") == "restored"
-        assert call(cache, "count") == 101, "the log of the old file was taken for the new one's"
+        if opened != "reader":
+            assert call(cache, "get", "k") == "restored"
+            assert call(cache, "count") == 101
         assert call(cache, "set", "k", "new")
+        assert call(cache, "get", "k") == "new"
+        assert call(cache, "count") == 101, "the log of the old file was taken for the new one's"
+        assert other.ask(path, "get", "k") == "'new'"
+        assert other.ask(path, "close") == "None"
     assert is_sound(path)
     with CacheManager(FileBackend(path)) as cache:
         assert cache.get("k") == "new"
         assert cache.get("restored-99") == "restored" * 100
         assert cache.count() == 101
+
+
+def test_the_log_is_known_to_another_backend_of_the_process(tmp_path: Path, path: Path) -> None:
+    make_cache(tmp_path / "restored.db", "restored")
+    with CacheManager(FileBackend(path)) as cache:
+        assert cache.set("k", "old")
+        os.replace(tmp_path / "restored.db", path)
+        with CacheManager(FileBackend(path)) as second:  # at once, long before the first looks
+            assert second.get("k") == "restored"
+            assert asyncio.run(second.aset("k", "new"))
+            assert second.count() == 101
+            assert cache.count() == 101, "who is found out of date looks at once"
+            assert cache.set("k", "newer")
+            assert second.get("k") == "newer"
+    assert is_sound(path)
+
+
+def test_a_transaction_on_the_old_file_is_not_disturbed(tmp_path: Path, path: Path) -> None:
+    make_cache(tmp_path / "restored.db", "restored")
+
+    def replaced(db: sqlite3.Connection) -> tuple[object, int]:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DELETE FROM entries")
+        os.replace(tmp_path / "restored.db", path)
+        with CacheManager(FileBackend(path)) as second:
+            assert second.get("k") == "restored"
+            assert second.set("mine", 1)
+        db.execute("COMMIT")
+        return db.execute("SELECT count(*) FROM entries").fetchone()
+
+    with CacheManager(FileBackend(path)) as cache:
+        assert cache.set("k", "old")
+        connections = cache.backend._store.connections  # type: ignore[attr-defined]
+        assert connections.write((), None, replaced) == (0,)
+        assert cache.count() == 102
+        assert cache.set("k", "new")
+    assert is_sound(path)
+    with CacheManager(FileBackend(path)) as cache:
+        assert cache.get_many(["k", "mine"]) == {"k": "new", "mine": 1}
+
+
+def test_a_file_that_others_took_for_the_old_logs_is_moved_aside(
+    tmp_path: Path, path: Path, call: Caller
+) -> None:
+    # A process that begins now can't know whose log it is. What it has read and written then
+    # is a mixture of two files.
+    make_cache(tmp_path / "restored.db", "restored")
+    with CacheManager(FileBackend(path)) as cache, user() as other:
+        assert call(cache, "set_many", {f"old-{number}": "o" * 999 for number in range(99)}) == []
+        os.replace(tmp_path / "restored.db", path)
+        other.ask(path, "set", "k", "mixed")
+        time.sleep(1)
+        assert call(cache, "get", "old-1") is None
+        assert call(cache, "set", "k", "new")
+        time.sleep(1)
+        assert other.ask(path, "get", "k") == "'new'"
+        assert other.ask(path, "set", "k", "newer") == "True"
+        assert call(cache, "get", "k") == "newer"
+        assert call(cache, "count") == 1
+        assert other.ask(path, "close") == "None"
+    assert is_sound(path)
+    assert len([*path.parent.glob("cache.db.corrupt-*Z")]) == 1
 
 
 def test_a_link_that_leads_elsewhere_by_now_is_followed(tmp_path: Path, call: Caller) -> None:

@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite_connections",
         "_sqlite_files",
         "_sqlite_groups",
+        "_sqlite_limits",
         "_sqlite_guarded",
         "_sqlite_identity",
         "_sqlite_quarantine",

@@ -75,8 +75,11 @@ class AsyncFileOps(FileKeyspaceState):
             await self._awrite(name, sql.remove, name)
             return True
         kept = self._store.kept(name, value, expires, frame)
-        hot = None if kept is None else {name: kept}
-        await self._awrite_many((name,), hot, sql.store, name, expires, frame)
+        try:
+            await self._connections.astore(name, kept, expires, frame)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
         self._counters.sets += 1
         return True
 

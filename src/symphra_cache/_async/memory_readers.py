@@ -16,7 +16,6 @@ than all else. docs/en/design.md has the numbers. Common to all:
 from __future__ import annotations
 
 from symphra_cache._eviction.lru import ABSENT, absent
-from symphra_cache._eviction.s3fifo import MOST_USES, NOBODY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,23 +100,22 @@ def s3fifo_reader(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncReader:
 
     async def aget(key: str, default: Any = None) -> Any:
         """Return the value under a key, or ``default`` on a miss."""
-        if type(key) is not str:
-            return looked_up(key, default)
-        node = find(key, NOBODY)
-        value, deadline, thaw, _ = node.entry
-        if deadline is not None and deadline <= now():
-            return looked_up(key, default)
-        if thaw is not None:
-            if thaw is absent:
-                return looked_up(key, default)
-            try:
-                value = thaw(value)
-            except Exception:
-                return unreadable(default)
-        if node.uses < MOST_USES:
-            node.uses += 1
-        counters.hits += 1
-        return value
+        if type(key) is str:
+            node = find(key)
+            if node is not None:
+                deadline = node.deadline
+                if deadline is None or deadline > now():
+                    value = node.value
+                    if node.thaw is not None:
+                        try:
+                            value = node.thaw(value)
+                        except Exception:
+                            return unreadable(default)
+                    if node.uncounted:
+                        node.uncounted -= 1
+                    counters.hits += 1
+                    return value
+        return looked_up(key, default)
 
     return aget
 
@@ -130,22 +128,21 @@ def s3fifo_reader_of_space(state: MemoryKeyspaceState, policy: S3FIFO) -> AsyncR
 
     async def aget(key: str, default: Any = None) -> Any:
         """Return the value under a key, or ``default`` on a miss."""
-        if type(key) is not str:
-            return looked_up(key, default)
-        node = find((space, key), NOBODY)
-        value, deadline, thaw, _ = node.entry
-        if deadline is not None and deadline <= now():
-            return looked_up(key, default)
-        if thaw is not None:
-            if thaw is absent:
-                return looked_up(key, default)
-            try:
-                value = thaw(value)
-            except Exception:
-                return unreadable(default)
-        if node.uses < MOST_USES:
-            node.uses += 1
-        counters.hits += 1
-        return value
+        if type(key) is str:
+            node = find((space, key))
+            if node is not None:
+                deadline = node.deadline
+                if deadline is None or deadline > now():
+                    value = node.value
+                    if node.thaw is not None:
+                        try:
+                            value = node.thaw(value)
+                        except Exception:
+                            return unreadable(default)
+                    if node.uncounted:
+                        node.uncounted -= 1
+                    counters.hits += 1
+                    return value
+        return looked_up(key, default)
 
     return aget

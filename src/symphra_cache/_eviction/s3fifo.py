@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from symphra_cache._eviction.lru import ABSENT
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -20,9 +18,9 @@ if TYPE_CHECKING:
 
     from symphra_cache._eviction.lru import Entry
 
-__all__ = ["MOST_USES", "NOBODY", "S3FIFO", "Node"]
+__all__ = ["S3FIFO", "Node"]
 
-MOST_USES = 3
+_MOST_USES = 3
 """Uses beyond these are not counted."""
 
 _SMALL_SHARE = 10  # one in so many entries is in the small queue
@@ -34,18 +32,21 @@ An attacker could use every entry three times and make one write walk through al
 
 
 class Node:
-    """Where an entry stands. ``entry`` is replaced as a whole, ``uses`` may lose a race."""
+    """An entry, and where it stands. With another entry comes another node.
 
-    __slots__ = ("entry", "queue", "uses")
+    Attributes:
+        value, deadline, thaw: of the entry, since each step between them and a hit costs.
+        uncounted: uses that will still be counted, of `_MOST_USES`. Counted down, for to ask
+            whether there are any costs less than to compare.
+    """
 
-    def __init__(self, entry: Entry, queue: OrderedDict[Any, Node]) -> None:
+    __slots__ = ("deadline", "entry", "queue", "thaw", "uncounted", "value")
+
+    def __init__(self, entry: Entry, queue: OrderedDict[Any, Node], uncounted: int) -> None:
+        self.value, self.deadline, self.thaw, _ = entry
         self.entry = entry
         self.queue = queue
-        self.uses: int = 0
-
-
-NOBODY = Node(ABSENT, OrderedDict())
-"""Stands for the node of an entry that isn't there."""
+        self.uncounted: int = uncounted
 
 
 class S3FIFO:
@@ -72,25 +73,24 @@ class S3FIFO:
     def use(self, name: Hashable) -> None:
         """Count a use of an entry, if it is still there; for any thread."""
         node = self.entries.get(name)
-        if node is not None and node.uses < MOST_USES:
-            node.uses += 1
+        if node is not None and node.uncounted:
+            node.uncounted -= 1
 
     def put(self, name: Hashable, entry: Entry) -> None:
         """Store an entry, which counts as a use if there is one."""
         node = self.entries.get(name)
         if node is not None:
-            node.entry = entry
-            if node.uses < MOST_USES:
-                node.uses += 1
-            return
-        queue = self._small
-        if self._ghosts and self._ghosts.pop(hash(name), self) is None:
-            queue = self._main
-        queue[name] = self.entries[name] = Node(entry, queue)
+            queue, uncounted = node.queue, max(node.uncounted - 1, 0)
+        else:
+            queue, uncounted = self._small, _MOST_USES
+            if self._ghosts and self._ghosts.pop(hash(name), self) is None:
+                queue = self._main
+        queue[name] = self.entries[name] = Node(entry, queue, uncounted)
 
     def replace(self, name: Hashable, entry: Entry) -> None:
         """Store an entry instead of the one that is there. That is no use of it."""
-        self.entries[name].entry = entry
+        node = self.entries[name]
+        node.queue[name] = self.entries[name] = Node(entry, node.queue, node.uncounted)
 
     def remove(self, name: Hashable) -> Entry:
         """Remove and return the entry under a name."""
@@ -104,11 +104,11 @@ class S3FIFO:
         if not main or len(small) * _SMALL_SHARE >= len(self.entries):
             for _ in range(min(_PATIENCE, len(small))):
                 name, node = small.popitem(False)
-                if node.uses <= 1:
+                if node.uncounted >= _MOST_USES - 1:
                     self.entries.pop(name, None)
                     self._remember(name)
                     return name, node.entry
-                node.uses = 0
+                node.uncounted = _MOST_USES
                 node.queue = main
                 main[name] = node
         return self._evict_from_main()
@@ -117,9 +117,9 @@ class S3FIFO:
         main = self._main
         for _ in range(_PATIENCE):
             name, node = main.popitem(False)
-            if not node.uses:
+            if node.uncounted == _MOST_USES:
                 break
-            node.uses -= 1
+            node.uncounted += 1
             main[name] = node
         else:
             name, node = main.popitem(False)

@@ -75,8 +75,11 @@ class SyncFileOps(FileKeyspaceState):
             self._write(name, sql.remove, name)
             return True
         kept = self._store.kept(name, value, expires, frame)
-        hot = None if kept is None else {name: kept}
-        self._write_many((name,), hot, sql.store, name, expires, frame)
+        try:
+            self._connections.store(name, kept, expires, frame)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
         self._counters.sets += 1
         return True
 

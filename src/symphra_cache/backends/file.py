@@ -50,6 +50,13 @@ class FileBackend(FileKeyspace):
     Args:
         db_path: path of the file; missing folders are made, readable by their owner only. A
             relative path is resolved now, so a later ``chdir`` changes nothing.
+        max_size: how many entries the file holds at the most, over all namespaces; ``None`` for
+            no bound. Beyond it the least recently written go, expired ones first where they are
+            among the 16 oldest. Each process keeps to its own bound when it writes, so give all
+            that share a file the same. A file above its bound gives up at least 256 entries with
+            each write until it fits.
+        max_bytes: how many bytes the file takes at the most, at least 65,536; ``None`` for no
+            bound. Its log (``-wal``) comes on top: usually 12 MiB, more while a long read lasts.
         durability: ``"normal"``: every acknowledged write survives the death of the process,
             the last moments may be lost with the power; ``"full"``: they survive that too, at
             a sixth of the speed. The file is never left corrupt.
@@ -76,6 +83,8 @@ class FileBackend(FileKeyspace):
         self,
         db_path: str | os.PathLike[str],
         *,
+        max_size: int | None = None,
+        max_bytes: int | None = None,
         durability: Literal["normal", "full"] = "normal",
         busy_timeout: float = 5.0,
         serializer: Serializer | None = None,
@@ -85,7 +94,15 @@ class FileBackend(FileKeyspace):
         warm: bool | Callable[[int], object] = False,
     ) -> None:
         store = FileStore(
-            db_path, durability, busy_timeout, serializer, max_value_bytes, clock, hot_size
+            db_path,
+            durability,
+            busy_timeout,
+            serializer,
+            max_value_bytes,
+            clock,
+            hot_size,
+            max_size,
+            max_bytes,
         )
         super().__init__(store, "")
         if not isinstance(warm, bool) and not callable(warm):
