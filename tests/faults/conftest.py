@@ -19,6 +19,7 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "memory": ("memory", {}),
     "file": ("file", {}),
     "file-cold": ("file", {"hot_size": 0}),
+    "file-bounded": ("file", {"max_size": 100_000}),
     "redis": ("redis", {}),
 }
 

@@ -27,9 +27,16 @@ class Users:
     """Processes that write and read the registers of one cache file, all at the same time."""
 
     def __init__(
-        self, path: Path, board: Path, registers: int, size: int, parts: Sequence[Part]
+        self,
+        path: Path,
+        board: Path,
+        registers: int,
+        size: int,
+        parts: Sequence[Part],
+        *,
+        max_size: int = 0,
     ) -> None:
-        shared = [str(each) for each in (path, board, registers, size)]
+        shared = [str(each) for each in (path, board, registers, size, max_size)]
         self.processes = [
             subprocess.Popen(
                 [sys.executable, PROGRAM, *shared, *(str(each) for each in part)],
@@ -67,8 +74,12 @@ class Users:
             _, said = process.communicate()
             assert process.returncode == -9, said
 
-    def end(self) -> list[int]:
-        """Let them end in good order; return how many calls each has made."""
+    def end(self) -> tuple[list[int], float]:
+        """Let them end in good order.
+
+        Returns:
+            How many calls each has made, and how many seconds the longest write of all took.
+        """
         for process in self.processes:
             assert process.stdin is not None
             process.stdin.close()
@@ -76,7 +87,8 @@ class Users:
         told = [process.communicate(timeout=60) for process in self.processes]
         for process, (_, said) in zip(self.processes, told, strict=True):
             assert process.returncode == 0, said
-        return [int(calls) for calls, _ in told]
+        figures = [said.split() for said, _ in told]
+        return [int(calls) for calls, _ in figures], max(float(longest) for _, longest in figures)
 
     def __enter__(self) -> Users:
         return self

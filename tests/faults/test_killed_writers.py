@@ -61,17 +61,29 @@ def writers_in_a_call(board: Board) -> int:
     )
 
 
-@pytest.mark.parametrize("observer", ["absent", "present"])
-def test_writers_killed_in_mid_transaction_lose_nothing(tmp_path: Path, observer: str) -> None:
-    """With an observer the log lives on; without one it is recovered by who comes next."""
+def check_file(path: Path, *, is_bounded: bool) -> None:
+    """Check what SQLite has to say of it."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if is_bounded:
+            held, counted = db.execute(
+                "SELECT entries, (SELECT count(*) FROM entries) FROM held"
+            ).fetchone()
+            assert held == counted
+
+
+@pytest.mark.parametrize("situation", ["alone", "observed", "bounded"])
+def test_writers_killed_in_mid_transaction_lose_nothing(tmp_path: Path, situation: str) -> None:
+    """Observed, the log lives on; else it is recovered by who comes next."""
     path, chalk = tmp_path / "cache.db", tmp_path / "board"
     board, rng = Board(chalk, REGISTERS), random.Random(6)
-    rounds = ROUNDS if observer == "absent" else (ROUNDS + 1) // 2
+    max_size = 10 * REGISTERS if situation == "bounded" else 0
+    rounds = ROUNDS if situation == "alone" else ROUNDS // 2
     slowest, interrupted, done, ahead = 0.0, 0, 0, 0
-    watching = reopened(path)[0] if observer == "present" else None
+    watching = reopened(path)[0] if situation == "observed" else None
     for _ in range(rounds):
         before = list(board.begun)
-        with Users(path, chalk, REGISTERS, SIZE, PARTS) as users:
+        with Users(path, chalk, REGISTERS, SIZE, PARTS, max_size=max_size) as users:
             users.go()
             time.sleep(rng.uniform(0.02, 0.2))
             users.kill()
@@ -83,13 +95,12 @@ def test_writers_killed_in_mid_transaction_lose_nothing(tmp_path: Path, observer
             ahead += check_registers(cache, board)
         if watching is not None:
             check_registers(watching, board)
-        with closing(sqlite3.connect(path)) as db:
-            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        check_file(path, is_bounded=bool(max_size))
     if watching is not None:
         watching.close()
     assert [file.name for file in tmp_path.glob("*corrupt*")] == []
     print(
-        f"\n{rounds} × 3 writers killed, observer {observer}: {interrupted} in mid-call, "
+        f"\n{rounds} × 3 writers killed, {situation}: {interrupted} in mid-call, "
         f"{done} acknowledged writes, 0 lost, 0 torn, {ahead} more found done though their "
         f"calls had not returned; reopened within {slowest * 1000:.1f} ms"
     )

@@ -47,10 +47,11 @@ def test_four_writers_and_four_readers_never_wait_in_vain_nor_read_the_past(
     with Users(path, chalk, REGISTERS, SIZE, PARTS) as users:
         users.go()
         log = largest_log(users, path.with_name("cache.db-wal"))
-        calls = users.end()
+        calls, longest = users.end()
     print(
         f"\n4 writers and 4 readers for {SECONDS} s: {sum(calls[:4])} writes, {sum(calls[4:])} "
-        f"reads (by process: {calls}), none failed, none stale; log at most {log / 2**20:.1f} MB"
+        f"reads (by process: {calls}), none failed, none stale; "
+        f"longest write {longest:.2f} s, log at most {log / 2**20:.1f} MB"
     )
     assert sum(board.acknowledged) >= sum(calls[:4]) > 100
     assert min(calls) > 0
