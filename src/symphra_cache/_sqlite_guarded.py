@@ -13,6 +13,7 @@ from time import monotonic
 
 from symphra_cache._sqlite import store, store_at_once, sweep
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
+from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
 from symphra_cache.exceptions import BackendUnavailableError
 
@@ -62,10 +63,6 @@ class Sweeper:
                 db.execute("ROLLBACK")
 
 
-def _unavailable(error: Exception) -> BackendUnavailableError:
-    return BackendUnavailableError(f"the cache file can't be used: {error}")
-
-
 class Guarded:
     """One connection and the lock that its users take turns by.
 
@@ -97,7 +94,11 @@ class Guarded:
                     try:
                         return self._attempt(transaction, *args, **kwargs)
                     except (sqlite3.Error, UnicodeDecodeError) as error:
-                        if self._db is None or not recovered(self._db, error):
+                        if self._db is None:
+                            raise
+                        if made_room(self._db, error):
+                            continue
+                        if not recovered(self._db, error):
                             raise
                         self._drop()
                 return self._attempt(transaction, *args, **kwargs)
@@ -106,7 +107,7 @@ class Guarded:
                 raise
             except (sqlite3.Error, OSError) as error:
                 self._roll_back()
-                raise _unavailable(error) from error
+                raise outage(error) from error
             except BaseException:  # a KeyboardInterrupt between BEGIN and COMMIT, too
                 self._roll_back()
                 raise
@@ -246,17 +247,18 @@ class Writer(Guarded):
         expires: int | None,
         frame: bytes,
     ) -> bool:
-        """Run the statement; tell whether that was all, or it has to be done on another file."""
+        """Run the statement; tell whether that was all, or it has to be done once more."""
         tier, done = self._tier, False
         tier.begin_single(name)
         try:
             store_at_once(db, name, expires, frame)
             done = True
         except sqlite3.Error as error:
-            if not recovered(db, error):
+            if recovered(db, error):
+                self._drop()
+            elif not made_room(db, error):
                 self._roll_back()
-                raise _unavailable(error) from error
-            self._drop()
+                raise outage(error) from error
         finally:
             tier.end_single(name, kept, is_committed=done)
         return done

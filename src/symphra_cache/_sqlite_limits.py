@@ -65,9 +65,6 @@ _AHEAD = 16
 # a smaller bound than before), and gives back so many pages; later ones go on from there.
 _ROWS_AT_ONCE = 256
 _PAGES_AT_ONCE = 64
-# A bounded write dirties three or four pages instead of one; with a log three times as long it is
-# emptied as often. Up to 4,062 pages the log's index is one table.
-_LOG_PAGES = 3_000
 # What a file needs beside its largest value, in bytes; and what each page of a value gives up.
 _OVERHEAD = 32_768
 _SMALLEST = 2 * _OVERHEAD
@@ -132,7 +129,6 @@ class Limits:
         """Get ready, before a transaction begins; the first on a connection builds the books."""
         if not db.is_bounded:
             _build(db)
-            db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
             db.store_row = _STORE
             db.is_bounded = True
         self._evicted = self._dropped = 0

@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite_limits",
         "_sqlite_guarded",
         "_sqlite_identity",
+        "_sqlite_outages",
         "_sqlite_quarantine",
         "_sqlite_worker",
         "_wal_index",
