@@ -47,6 +47,7 @@ __all__ = [
     "increment",
     "remove",
     "remove_many",
+    "restart_log",
     "rows_after",
     "store",
     "store_absent",
@@ -349,3 +350,20 @@ def sweep(db: CacheConnection, after: bytes, now: int, limit: int) -> tuple[byte
         if db.tier is not None:
             db.tier.drop(name for name, _ in expired)
     return (rows[-1][0] if len(rows) == limit else b""), len(expired)
+
+
+def restart_log(db: CacheConnection, patience: float, busy_timeout: float) -> None:
+    """Copy the log into the file, and have the next write begin it anew; not in a transaction.
+
+    Nobody else can write meanwhile, so those who read are waited for briefly.
+
+    Args:
+        db: the connection.
+        patience: seconds that it waits for readers.
+        busy_timeout: seconds that it waits for locks at other times.
+    """
+    db.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+    try:
+        db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")

@@ -20,18 +20,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEADER", "WalIndex", "commits"]
+__all__ = ["HEADER", "WalIndex", "commits", "log_pages"]
 
 HEADER = slice(0, 48)
 """Where the header's first copy stands; the second one is for detecting torn reads."""
 
 _COUNTER = Struct("=8xI").unpack_from
+_LOG_PAGES = Struct("=16xI").unpack_from
 
 
 def commits(header: bytes) -> int:
     """Return the counter that each commit raises by one."""
     counter: int = _COUNTER(header)[0]
     return counter
+
+
+def log_pages(header: bytes) -> int:
+    """Return how many pages the log has, 0 if there is no header."""
+    if not header:
+        return 0
+    pages: int = _LOG_PAGES(header)[0]
+    return pages
 
 
 class WalIndex:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from file_damage import mutated
+from file_damage import PAGE, mutated
 from file_processes import Child, Vandal
 from memory_checks import LONG
+from symphra_cache import CacheManager
+from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,3 +207,20 @@ def test_a_damaged_file_is_moved_aside_or_refused_and_a_foreign_one_stays_as_it_
     assert total["moved aside"]
     assert total["refused"]
     assert total["whole"] + total["with misses"]
+
+
+def test_damage_that_the_sweep_for_expired_rows_meets_fails_no_write(tmp_path: Path) -> None:
+    """The row that was asked for is far from it: those who need the damaged one find out."""
+    path = tmp_path / "cache.db"
+    with CacheManager(FileBackend(path)) as cache:
+        cache.set_many({f"key-{number:04}": bytes(300) for number in range(2_000)})
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // PAGE // 2 * PAGE)
+        file.write(b"\xff" * PAGE)
+    with CacheManager(FileBackend(path)) as cache:
+        for number in range(64 * 20):
+            assert cache.set("key-0000", number)
+        assert cache.get("key-0000") == 64 * 20 - 1
+        assert not [*tmp_path.glob("*.corrupt-*")]
+        cache.clear()
+    assert len([*tmp_path.glob("*.corrupt-*Z")]) == 1
