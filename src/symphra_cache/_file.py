@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from symphra_cache._hot_tier import Entry, Kept, Mark
+    from symphra_cache._hot_tier import Entry, Kept
     from symphra_cache._sqlite import NamedRow, Row
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_limits import Limits
@@ -164,25 +164,20 @@ class FileKeyspaceState:
             _is_time(expires) and not self._is_expired(expires) and self._store.codec.readable(head)
         )
 
-    def _opened(self, name: bytes, row: Row | None, default: Any, mark: Mark | None = None) -> Any:
-        """Answer a read from the row that was found, count it, and fill in the hot tier.
+    def _opened(self, name: bytes, row: Row | None, default: Any) -> tuple[Any, Kept | None]:
+        """Answer a read from the row that was found, and count it.
 
-        Args:
-            name: what was read.
-            row: what was found.
-            default: what a miss returns.
-            mark: what `HotTier.mark` gave before the read.
+        Returns:
+            The value, or ``default`` on a miss, and what the hot tier may keep of it.
         """
         if row is not None and not self._is_expired(row[0]):
             value = self._decoded(name, *row)
             if value is not _UNREADABLE:
                 self._counters.hits += 1
-                if mark is not None:
-                    self._tier.fill(name, mark, self._store.kept(name, value, *row))
-                return value
+                return value, self._store.kept(name, value, *row)
             self._counters.corrupt += 1
         self._counters.misses += 1
-        return default
+        return default, None
 
     def _decoded(self, name: bytes, expires: object, frame: bytes) -> object:
         try:

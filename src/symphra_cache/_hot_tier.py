@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
-from itertools import islice
 from threading import get_ident
 from time import monotonic, sleep
 
@@ -32,35 +31,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any, TypeAlias
 
+    from symphra_cache._hot_load import Load
+
     # What is kept of a value; wall-clock ns of its expiry or None; how a caller's value is made
     # of what is kept, None if it is the value.
     Kept: TypeAlias = "tuple[Any, int | None, Callable[[Any], object] | None]"
     Entry: TypeAlias = "tuple[int, Any, int | None, Callable[[Any], object] | None]"
+    # Stands where a reader is about to fill in what it reads; holds the generation that will
+    # belong to. Told from others by identity.
+    Mark: TypeAlias = "tuple[int]"
 
-__all__ = ["ABSENT", "HotTier", "Load", "Mark"]
+__all__ = ["ABSENT", "HotTier"]
 
 
 ABSENT: Entry = (-1, None, None, None)
 """Stands for an entry that isn't there: no generation is its own."""
-
-
-class Mark:
-    """Stands where a reader is about to fill in what it reads."""
-
-    __slots__ = ("generation",)
-
-    def __init__(self, generation: int) -> None:
-        self.generation: int = generation
-
-
-class Load:
-    """Many names that are being read at once, and those that were written meanwhile."""
-
-    __slots__ = ("generation", "written")
-
-    def __init__(self) -> None:
-        self.generation: int | None = None
-        self.written: set[bytes] = set()
 
 
 class HotTier:
@@ -74,6 +59,9 @@ class HotTier:
         header: returns the header as it is now; nothing is served while there is none.
         look_at: monotonic time from which on nothing is served until somebody has looked
             whether the file is still the one at its path.
+        turn: whoever changes anything but the order of the entries has it.
+        writing: names that are being written, and by how many.
+        loads: those under way.
     """
 
     def __init__(self, max_size: int) -> None:
@@ -84,8 +72,9 @@ class HotTier:
         self.header: Callable[[slice], bytes] = _nothing
         self.identity: object = None
         self.look_at: float = 0.0
-        self._turn = Turn()
-        self._writing: dict[bytes, int] = {}
+        self.turn: Turn = Turn()
+        self.writing: dict[bytes, int] = {}
+        self.loads: list[Load] = []
         self._is_committing = False
         self._before = b""
         self._locked_at = 0
@@ -93,41 +82,87 @@ class HotTier:
         # What the transaction under way evicts; and which of the names being written it has.
         self._evicting: list[bytes] = []
         self._void: set[bytes] = set()
-        self._loads: list[Load] = []
 
     # Of readers.
 
     def mark(self, name: bytes) -> Mark | None:
-        """Announce that a name will be read from the file; ``None``: it can't be filled in."""
-        generation = self._observed()
-        if generation is None or not self.max_size:
+        """Announce that a name will be read from the file; ``None``: it can't be filled in.
+
+        `fill` follows, whatever comes of the read.
+        """
+        # Hot path: a read of the file costs no more than ten times as much.
+        header = self.now()
+        if not header or not self.max_size:
             return None
-        mark = Mark(generation)
-        with self._turn:
-            if name in self._writing:
+        turn, me, outermost = self.turn, get_ident(), False
+        try:
+            while turn.owner:
+                if turn.owner == me:
+                    break
+                sleep(NAP)
+            else:
+                turn.owner, outermost = me, True
+            if (header != self.seen and not self.observed(header)) or name in self.writing:
                 return None
-            self._marks[name] = mark
+            mark = self._marks[name] = (self.generation,)
+            return mark
+        finally:
+            if outermost:
+                turn.owner = 0
+
+    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None) -> None:
+        """Keep what was read since the mark was put, if nobody has written it meanwhile."""
+        if mark is None:
+            return
+        # Hot path, likewise.
+        turn, me, outermost = self.turn, get_ident(), False
+        try:
+            while turn.owner:
+                if turn.owner == me:
+                    break
+                sleep(NAP)
+            else:
+                turn.owner, outermost = me, True
+            if self._marks.get(name) is mark:
+                del self._marks[name]
+                if kept is not None:
+                    self._put(name, mark[0], kept)
+        finally:
+            if outermost:
+                turn.owner = 0
+
+    def mark_all(self, names: Iterable[bytes]) -> Mark | None:
+        """Announce that many names will be read at once; `fill_all` follows."""
+        header = self.now()
+        if not header or not self.max_size:
+            return None
+        with self.turn:
+            if header != self.seen and not self.observed(header):
+                return None
+            mark = (self.generation,)
+            for name in names:
+                if name not in self.writing:
+                    self._marks[name] = mark
         return mark
 
-    def fill(self, name: bytes, mark: Mark, kept: Kept | None) -> None:
-        """Keep what was read since the mark was put, if nobody has written it meanwhile."""
-        with self._turn:
-            if kept is not None and self._marks.get(name) is mark:
-                self._put(name, mark.generation, kept)
-
-    def unmark(self, name: bytes, mark: Mark | None) -> None:
-        """Take a mark away; its reader is through, in whatever way."""
-        if mark is not None:
-            with self._turn:
-                if self._marks.get(name) is mark:
-                    del self._marks[name]
+    def fill_all(self, mark: Mark | None, kept: Mapping[bytes, Kept | None]) -> None:
+        """Do for each of the names that were announced what `fill` does."""
+        if mark is None:
+            return
+        marks = self._marks
+        with self.turn:
+            for name, value in kept.items():
+                if marks.get(name) is mark:
+                    del marks[name]
+                    if value is not None:
+                        self._put(name, mark[0], value)
 
     def hit(self, name: bytes, time_ns: Callable[[], int]) -> Any:
         """Return the caller's own value of an entry that is not out of date, else `MISSING`."""
         generation, value, expires, thaw = self.entries.get(name, ABSENT)
         if (
             generation != self.generation
-            or self._now() != self.seen
+            or self.now() != self.seen
             or (expires is not None and expires <= time_ns())
             or monotonic() >= self.look_at
         ):
@@ -139,64 +174,33 @@ class HotTier:
         except Exception:  # not read before, and unreadable: told by the long way
             return MISSING
 
-    def begin_load(self) -> Load:
-        """Announce that many names will be read, a page at a time; `end_load` follows."""
-        load = Load()
-        with self._turn:
-            self._loads.append(load)
-        return load
-
-    def begin_page(self, load: Load) -> None:
-        """Note that a page is about to be read."""
-        load.generation = self._observed()
-        with self._turn:
-            load.written = set(self._writing)
-
-    def fill_page(self, load: Load, page: dict[bytes, Entry]) -> bool:
-        """Keep a page but for what was written since it was begun; tell whether there is room."""
-        with self._turn:
-            room = self.max_size - len(self.entries)
-            for name in load.written.intersection(page) | (self.entries.keys() & page.keys()):
-                del page[name]
-            self.entries.update(page if len(page) <= room else islice(page.items(), room))
-            return len(self.entries) < self.max_size
-
     def exchange(
         self, name: bytes, old: object, new: object, thaw: Callable[[Any], object] | None
     ) -> None:
         """Keep something else of a value, if nobody has written it meanwhile."""
-        with self._turn:
+        with self.turn:
             entry = self.entries.get(name)
             if entry is not None and entry[1] is old:
                 self.entries[name] = (entry[0], new, entry[2], thaw)
 
-    def end_load(self, load: Load) -> None:
-        """Note that no further page will be read."""
-        with self._turn, suppress(ValueError):  # forked meanwhile
-            self._loads.remove(load)
-
-    def _observed(self) -> int | None:
-        """Return the generation that what is read from now on belongs to, if it is known."""
-        header = self._now()
-        if not header:
-            return None
-        if header == self.seen:
-            return self.generation
-        with self._turn:
-            if self._is_committing:
-                return None  # perhaps our own commit, to be published at once
-            header = self._now()
-            if header != self.seen:
-                self.generation += 1
-                self.seen = header
-            return self.generation
+    def observed(self, header: bytes) -> bool:
+        """Take note of another header; tell whether its generation is known now. In a turn."""
+        if self._is_committing:
+            return False  # perhaps our own commit, to be published at once
+        # Read once more: between the first look and this turn our own commit may have been
+        # published, and that header be out of date.
+        header = self.now()
+        if header != self.seen:
+            self.generation += 1
+            self.seen = header
+        return bool(header)
 
     def is_as_of(self, generation: int) -> bool:
         """Tell whether nobody else has committed since this generation began."""
-        header = self._now()
+        header = self.now()
         return bool(header) and header == self.seen and generation == self.generation
 
-    def _now(self) -> bytes:
+    def now(self) -> bytes:
         """Return the header as it is, empty if there is none."""
         try:
             return self.header(HEADER)
@@ -214,18 +218,18 @@ class HotTier:
 
     def begin(self, names: Collection[bytes]) -> None:
         """Take away what is known of names that are about to be written."""
-        with self._turn:
+        with self.turn:
             for name in names:
-                self._writing[name] = self._writing.get(name, 0) + 1
+                self.writing[name] = self.writing.get(name, 0) + 1
                 self.entries.pop(name, None)
                 self._marks.pop(name, None)
-            for load in self._loads:
+            for load in self.loads:
                 load.written.update(names)
 
     def locked(self) -> None:
         """Note that this process may write, and from now on nobody else."""
-        header = self._now()
-        with self._turn:
+        header = self.now()
+        with self.turn:
             self._release()
             if header != self.seen:
                 self.generation += 1
@@ -239,15 +243,15 @@ class HotTier:
 
         Nobody fills them until it is done, nor does `end` with what was written under them.
         """
-        with self._turn:
-            for load in self._loads:
+        with self.turn:
+            for load in self.loads:
                 load.written.update(names)
             for name in names:
                 self.entries.pop(name, None)
                 self._marks.pop(name, None)
-                if name in self._writing:
+                if name in self.writing:
                     self._void.add(name)
-                self._writing[name] = self._writing.get(name, 0) + 1
+                self.writing[name] = self.writing.get(name, 0) + 1
                 self._evicting.append(name)
 
     def _release(self) -> None:
@@ -257,11 +261,11 @@ class HotTier:
 
     def _leave(self, name: bytes) -> bool:
         """Let readers fill a name again, if nobody else is writing it; tell whether they may."""
-        left = self._writing[name] - 1
+        left = self.writing[name] - 1
         if left:
-            self._writing[name] = left
+            self.writing[name] = left
         else:
-            del self._writing[name]
+            del self.writing[name]
         return not left
 
     def committed(self) -> int:
@@ -270,8 +274,8 @@ class HotTier:
         Returns:
             The generation of what was written, which others may have outdated since.
         """
-        before, header = self._before, self._now()
-        with self._turn:
+        before, header = self._before, self.now()
+        with self.turn:
             if header != before:
                 if not (header and before and commits(header) == commits(before) + 1):
                     self.generation += 1
@@ -282,7 +286,7 @@ class HotTier:
 
     def abandoned(self) -> None:
         """Note that nothing was committed, as far as is known."""
-        with self._turn:
+        with self.turn:
             if self._is_committing:
                 self._is_committing = False
                 self.generation += 1
@@ -295,7 +299,7 @@ class HotTier:
             names: those that `begin` was given.
             kept: what was written, if it was.
         """
-        with self._turn:
+        with self.turn:
             for name in names:
                 if not self._leave(name):
                     continue
@@ -312,7 +316,7 @@ class HotTier:
         `end_single` takes what it can't tell apart for foreign.
         """
         # Hot path: what `Turn` does as a context manager costs less written out.
-        turn, me, outermost = self._turn, get_ident(), False
+        turn, me, outermost = self.turn, get_ident(), False
         try:
             while turn.owner:
                 if turn.owner == me:
@@ -320,12 +324,12 @@ class HotTier:
                 sleep(NAP)
             else:
                 turn.owner, outermost = me, True
-            self._writing[name] = self._writing.get(name, 0) + 1
+            self.writing[name] = self.writing.get(name, 0) + 1
             self.entries.pop(name, None)
             self._marks.pop(name, None)
-            for load in self._loads:
+            for load in self.loads:
                 load.written.add(name)
-            header = self._now()
+            header = self.now()
             if header != self.seen:
                 self.generation += 1
                 self.seen = header
@@ -338,7 +342,7 @@ class HotTier:
     def end_single(self, name: bytes, kept: Kept | None, *, is_committed: bool) -> None:
         """Do what `committed` (or `abandoned`) and `end` do after that statement."""
         # Hot path, likewise.
-        turn, me, outermost = self._turn, get_ident(), False
+        turn, me, outermost = self.turn, get_ident(), False
         try:
             while turn.owner:
                 if turn.owner == me:
@@ -346,7 +350,7 @@ class HotTier:
                 sleep(NAP)
             else:
                 turn.owner, outermost = me, True
-            before, header = self._before, self._now()
+            before, header = self._before, self.now()
             if not is_committed:
                 self.generation += 1
             elif header != before:
@@ -354,9 +358,9 @@ class HotTier:
                     self.generation += 1
                 self.seen = header
             self._is_committing = False
-            left = self._writing.pop(name) - 1
+            left = self.writing.pop(name) - 1
             if left:
-                self._writing[name] = left
+                self.writing[name] = left
             elif is_committed and kept is not None:
                 self._put(name, self._locked_at, kept)
         finally:
@@ -367,7 +371,7 @@ class HotTier:
 
     def attach(self, identity: object, header: Callable[[slice], bytes] | None) -> None:
         """Serve the file of this identity from now on; forget what was known of another."""
-        with self._turn:
+        with self.turn:
             if identity != self.identity:
                 self._forget()
                 self.identity = identity
@@ -380,7 +384,7 @@ class HotTier:
 
     def forget(self) -> None:
         """Drop all entries."""
-        with self._turn:
+        with self.turn:
             self._forget()
 
     def _forget(self) -> None:
@@ -391,11 +395,11 @@ class HotTier:
 
     def start_over(self) -> None:
         """In a forked child: drop all, and what threads of the parent were doing."""
-        self._turn = Turn()
-        self._writing.clear()
+        self.turn = Turn()
+        self.writing.clear()
         self._evicting.clear()
         self._void.clear()
-        self._loads.clear()
+        self.loads.clear()
         self._is_committing = False
         self.header = _nothing
         self.look_at = 0.0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import ParamSpec, TypeVar
 
     from symphra_cache._hot_tier import HotTier, Kept
-    from symphra_cache._sqlite import CacheConnection, Transaction
+    from symphra_cache._sqlite import CacheConnection, Row, Transaction
     from symphra_cache._sqlite_files import Durability
     from symphra_cache._sqlite_groups import Groups
     from symphra_cache._sqlite_identity import FileConnection
@@ -120,6 +120,15 @@ class Connections:
         """Run a transaction that only reads, on the readers' thread."""
         guarded = self._resources.loop_reader
         return await self._worker(guarded).arun(partial(guarded.run, transaction, *args, **kwargs))
+
+    def fetch(self, name: bytes) -> Row | None:
+        """Return the row of a name."""
+        return self._resources.reader.fetch(name)
+
+    async def afetch(self, name: bytes) -> Row | None:
+        """Return the row of a name, read on the readers' thread."""
+        guarded = self._resources.loop_reader
+        return await self._worker(guarded).arun(partial(guarded.fetch, name))
 
     def write(
         self,

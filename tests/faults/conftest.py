@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "memory": ("memory", {}),
     "file": ("file", {}),
-    "file-cold": ("file", {"hot_size": 0}),
-    "file-bounded": ("file", {"max_size": 100_000}),
+    "file-cold-bounded": ("file", {"hot_size": 0, "max_size": 100_000}),
     "redis": ("redis", {}),
 }
 

@@ -41,7 +41,6 @@ class Process:
         mark = self.tier.mark(name)
         assert mark is not None
         self.tier.fill(name, mark, (value, None, None))
-        self.tier.unmark(name, mark)
 
     def write(self, value: object, *, foreign: int = 0, kept: bool = True) -> None:
         """Write a value; others commit just after the commit, before it is published."""
@@ -101,7 +100,6 @@ def test_an_own_write_between_reading_and_filling_wins() -> None:
     assert mark is not None
     process.tier.fill(NAME, mark, ("old", None, None))
     assert process.served() == "new"
-    process.tier.unmark(NAME, mark)
 
 
 def test_nothing_is_filled_while_the_name_is_written() -> None:

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_manager", "_memory", "_file", "_redis", "_null"),
     ("_flights", "_tags", "_events", "_primitives", "backends.base"),
     (
+        "_hot_load",
         "_hot_tier",
         "_sqlite",
         "_sqlite_connections",
@@ -81,7 +82,7 @@ STRANGERS: tuple[tuple[tuple[str, ...], ...], ...] = (
         ("backends.memory", "_async.memory*", "_sync.memory*", "_memory*"),
         (
             *("backends.file", "_async.file*", "_sync.file*", "_file"),
-            *("_sqlite*", "_hot_tier", "_wal_index"),
+            *("_sqlite*", "_hot_*", "_wal_index"),
         ),
         ("backends.redis", "_async.redis", "_sync.redis", "_redis*"),
         ("backends.null", "_async.null", "_sync.null", "_null"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from symphra_cache import _sqlite as sql
 from symphra_cache._file import BATCH, PAGE, FileKeyspaceState
+from symphra_cache._hot_load import Load
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
@@ -38,6 +39,13 @@ class AsyncFileOps(FileKeyspaceState):
             self._counters.errors += 1
             raise
 
+    async def _afetch(self, name: bytes) -> sql.Row | None:
+        try:
+            return await self._connections.afetch(name)
+        except BackendUnavailableError:
+            self._counters.errors += 1
+            raise
+
     async def _awrite(
         self, name: bytes, transaction: sql.Transaction[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -61,12 +69,13 @@ class AsyncFileOps(FileKeyspaceState):
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        mark = self._tier.mark(name)
+        mark, kept = self._tier.mark(name), None
         try:
-            row = await self._aread(sql.fetch, name)
-            return self._opened(name, row, default, mark)
+            row = await self._afetch(name)
+            value, kept = self._opened(name, row, default)
+            return value
         finally:
-            self._tier.unmark(name, mark)
+            self._tier.fill(name, mark, kept)
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
@@ -97,7 +106,7 @@ class AsyncFileOps(FileKeyspaceState):
         name = self._name(key)
         row = await self._awrite(name, sql.take, name)
         self._removed(row)
-        return self._opened(name, row, default)
+        return self._opened(name, row, default)[0]
 
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
@@ -146,14 +155,15 @@ class AsyncFileOps(FileKeyspaceState):
 
     async def _aget_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
         """Read from the file what the hot tier does not have."""
-        marks = {name: self._tier.mark(name) for name in cold.values()}
+        names = list(cold.values())
+        mark = self._tier.mark_all(names)
+        kept: dict[bytes, Kept | None] = dict.fromkeys(names)
         try:
-            rows = await self._aread(sql.fetch_many, list(marks))
+            rows = await self._aread(sql.fetch_many, names)
             for (key, name), row in zip(cold.items(), rows, strict=True):
-                values[key] = self._opened(name, row, MISSING, marks[name])
+                values[key], kept[name] = self._opened(name, row, MISSING)
         finally:
-            for name, mark in marks.items():
-                self._tier.unmark(name, mark)
+            self._tier.fill_all(mark, kept)
 
     async def aset_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
@@ -236,19 +246,19 @@ class AsyncFileOps(FileKeyspaceState):
         tier = self._tier
         await self._aread(sql.answer)  # opens the file
         tier.forget()
-        load, after, has_room = tier.begin_load(), b"", True
+        load, after, has_room = Load(tier), b"", True
         try:
             while has_room:
-                tier.begin_page(load)
+                load.begin_page()
                 rows = await self._aread(sql.rows_after, after, PAGE)
                 if not rows:
                     break
                 after = rows[-1][0]
-                has_room = tier.fill_page(load, self._store.unread(rows, load.generation))
+                has_room = load.fill_page(self._store.unread(rows, load.generation))
                 if progress is not None:
                     progress(len(tier.entries))
         finally:
-            tier.end_load(load)
+            load.end()
         return len(tier.entries)
 
     async def aping(self) -> str:
