@@ -21,6 +21,7 @@ CREATE = """
 CREATE TABLE entries (name BLOB NOT NULL PRIMARY KEY, expires INTEGER, value BLOB NOT NULL)
 WITHOUT ROWID
 """
+CREATE_WITH_ROWID = CREATE.replace("WITHOUT ROWID", "")
 FETCH = "SELECT expires, value FROM entries WHERE name = ?"
 FETCH_OURS = "SELECT expires, frame FROM entries WHERE name = ?"
 FETCH_ALL = "SELECT name, expires, value FROM entries"
@@ -38,12 +39,12 @@ def connected(path: Path) -> sqlite3.Connection:
     return db
 
 
-def fill_bare(folder: Path, pairs: Iterable[tuple[str, object]]) -> None:
+def fill_bare(folder: Path, pairs: Iterable[tuple[str, object]], create: str = CREATE) -> None:
     """Make a table of values as MessagePack."""
     from ormsgpack import packb
 
     db = connected(folder / FILE)
-    db.execute(CREATE)
+    db.execute(create)
     db.execute("BEGIN")
     db.executemany(STORE, ((key.encode(), None, packb(value)) for key, value in pairs))
     db.execute("COMMIT")

@@ -81,7 +81,7 @@ class FileStore:
         expires_ns = None if expires is None else expires * 1_000_000
         found = flat(value)
         if found is None:  # made anew from its frame for each caller
-            return (name, frame), expires_ns, self._decoded
+            return (name, expires, frame), expires_ns, self._decoded
         return found[0], expires_ns, found[1]
 
     def unread(self, rows: list[NamedRow], generation: int | None) -> dict[bytes, Entry]:
@@ -89,23 +89,24 @@ class FileStore:
         if generation is None:
             return {}
         now, thaw = self.now_ms(), self._read_first
+        # Rows are kept as they are: a hundred thousand more objects would cost as much as to
+        # read them.
         return {
-            name: (generation, (name, frame), None if at is None else at * 1_000_000, thaw)
-            for name, at, frame in rows
-            if type(frame) is bytes
-            and len(frame) <= _LARGEST_HOT
-            and (at is None or (type(at) is int and at > now))
+            row[0]: (generation, row, None if at is None else at * 1_000_000, thaw)
+            for row in rows
+            if type(row[2]) is bytes
+            and len(row[2]) <= _LARGEST_HOT
+            and ((at := row[1]) is None or (type(at) is int and at > now))
         }
 
-    def _decoded(self, named: tuple[bytes, bytes]) -> object:
-        return self.codec.decode(*named)
+    def _decoded(self, row: NamedRow) -> object:
+        return self.codec.decode(row[0], row[2])
 
-    def _read_first(self, named: tuple[bytes, bytes]) -> object:
-        """Decode a frame that `unread` gave, and keep from now on what its value needs."""
-        name, frame = named
-        value = self.codec.decode(name, frame)
+    def _read_first(self, row: NamedRow) -> object:
+        """Decode a row that `unread` gave, and keep from now on what its value needs."""
+        value = self._decoded(row)
         found = flat(value)
-        self.tier.exchange(name, named, *(found or (named, self._decoded)))
+        self.tier.exchange(row[0], row, *(found or (row, self._decoded)))
         return value
 
     def now_ms(self) -> int:
@@ -164,17 +165,19 @@ class FileKeyspaceState:
             _is_time(expires) and not self._is_expired(expires) and self._store.codec.readable(head)
         )
 
-    def _opened(self, name: bytes, row: Row | None, default: Any) -> tuple[Any, Kept | None]:
+    def _opened(
+        self, name: bytes, row: Row | None, default: Any, *, keep: bool
+    ) -> tuple[Any, Kept | None]:
         """Answer a read from the row that was found, and count it.
 
         Returns:
-            The value, or ``default`` on a miss, and what the hot tier may keep of it.
+            The value, or ``default`` on a miss, and what the hot tier is to keep of it.
         """
         if row is not None and not self._is_expired(row[0]):
             value = self._decoded(name, *row)
             if value is not _UNREADABLE:
                 self._counters.hits += 1
-                return value, self._store.kept(name, value, *row)
+                return value, self._store.kept(name, value, *row) if keep else None
             self._counters.corrupt += 1
         self._counters.misses += 1
         return default, None

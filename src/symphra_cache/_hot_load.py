@@ -46,7 +46,9 @@ class Load:
             room = tier.max_size - len(entries)
             for name in self.written.intersection(page) | (entries.keys() & page.keys()):
                 del page[name]
-            entries.update(page if len(page) <= room else islice(page.items(), room))
+            # Not `update`, which makes a pair of each item first.
+            for name, entry in islice(page.items(), max(room, 0)):
+                entries[name] = entry
             return len(entries) < tier.max_size
 
     def end(self) -> None:

@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     # of what is kept, None if it is the value.
     Kept: TypeAlias = "tuple[Any, int | None, Callable[[Any], object] | None]"
     Entry: TypeAlias = "tuple[int, Any, int | None, Callable[[Any], object] | None]"
-    # Stands where a reader is about to fill in what it reads; holds the generation that will
-    # belong to. Told from others by identity.
+    # Stands where a reader is about to fill in; holds the generation. Told by its identity.
     Mark: TypeAlias = "tuple[int]"
 
 __all__ = ["ABSENT", "HotTier"]
@@ -46,6 +45,10 @@ __all__ = ["ABSENT", "HotTier"]
 
 ABSENT: Entry = (-1, None, None, None)
 """Stands for an entry that isn't there: no generation is its own."""
+
+# So many reads in a row must meet no foreign commit before values are kept again: while another
+# process writes all the time, what is kept is out of date before it is read.
+_CALM = 8
 
 
 class HotTier:
@@ -78,6 +81,7 @@ class HotTier:
         self._is_committing = False
         self._before = b""
         self._locked_at = 0
+        self._calm = _CALM
         self._marks: dict[bytes, Mark] = {}
         # What the transaction under way evicts; and which of the names being written it has.
         self._evicting: list[bytes] = []
@@ -86,10 +90,7 @@ class HotTier:
     # Of readers.
 
     def mark(self, name: bytes) -> Mark | None:
-        """Announce that a name will be read from the file; ``None``: it can't be filled in.
-
-        `fill` follows, whatever comes of the read.
-        """
+        """Announce a read of the file, `fill` follows; ``None``: that can't be filled in."""
         # Hot path: a read of the file costs no more than ten times as much.
         header = self.now()
         if not header or not self.max_size:
@@ -102,7 +103,12 @@ class HotTier:
                 sleep(NAP)
             else:
                 turn.owner, outermost = me, True
-            if (header != self.seen and not self.observed(header)) or name in self.writing:
+            if header != self.seen and not self.observed(header):
+                return None
+            if self._calm < _CALM:
+                self._calm += 1
+                return None
+            if name in self.writing:
                 return None
             mark = self._marks[name] = (self.generation,)
             return mark
@@ -131,13 +137,16 @@ class HotTier:
             if outermost:
                 turn.owner = 0
 
-    def mark_all(self, names: Iterable[bytes]) -> Mark | None:
+    def mark_all(self, names: Collection[bytes]) -> Mark | None:
         """Announce that many names will be read at once; `fill_all` follows."""
         header = self.now()
         if not header or not self.max_size:
             return None
         with self.turn:
             if header != self.seen and not self.observed(header):
+                return None
+            self._calm += len(names)
+            if self._calm < _CALM:
                 return None
             mark = (self.generation,)
             for name in names:
@@ -187,10 +196,10 @@ class HotTier:
         """Take note of another header; tell whether its generation is known now. In a turn."""
         if self._is_committing:
             return False  # perhaps our own commit, to be published at once
-        # Read once more: between the first look and this turn our own commit may have been
-        # published, and that header be out of date.
-        header = self.now()
+        header = self.now()  # once more: our own commit may have been published since
         if header != self.seen:
+            if self.seen:
+                self._calm = 0
             self.generation += 1
             self.seen = header
         return bool(header)
@@ -208,6 +217,8 @@ class HotTier:
             return b""
 
     def _put(self, name: bytes, generation: int, kept: Kept) -> None:
+        if not self.seen:  # without a header nobody could tell whether it is out of date
+            return
         entries = self.entries
         entries[name] = (generation, *kept)
         entries.move_to_end(name)
@@ -310,10 +321,9 @@ class HotTier:
                     self._put(name, self._locked_at, value)
 
     def begin_single(self, name: bytes) -> None:
-        """Do what `begin` and `locked` do, before a statement that locks, writes and commits.
+        """Do what `begin` and `locked` do, before a statement that does all at once.
 
-        Others may still commit before it does. Then the counter rises by more than one, and
-        `end_single` takes what it can't tell apart for foreign.
+        Who commits before it makes the counter rise by more than one, which is seen then.
         """
         # Hot path: what `Turn` does as a context manager costs less written out.
         turn, me, outermost = self.turn, get_ident(), False

@@ -45,9 +45,9 @@ __all__ = [
     "fetch_many",
     "heads_after",
     "increment",
+    "keep_bounds",
     "remove",
     "remove_many",
-    "restart_log",
     "rows_after",
     "store",
     "store_absent",
@@ -121,15 +121,17 @@ class Immediate:
     def __init__(self, db: CacheConnection) -> None:
         self._db = db
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> bool:
+        """Begin; tell whether this is the whole transaction."""
         self._is_part = self._db.in_transaction
         if self._is_part:
-            return
+            return False
         if self._db.limits is not None:
             self._db.limits.begin(self._db)
         self._db.execute("BEGIN IMMEDIATE")
         if self._db.tier is not None:
             self._db.tier.locked()
+        return True
 
     def __exit__(
         self,
@@ -215,7 +217,7 @@ def fetch_many(db: CacheConnection, names: Iterable[bytes]) -> list[Row | None]:
 def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows between two names, both excluded, with the heads of their frames."""
     rows: list[NamedRow] = db.execute(_HEADS_AFTER, (after, end, limit)).fetchall()
-    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+    if rows and not _is_ascending([after, *[row[0] for row in rows]]):
         # SQLite trusts the order that it finds. Going on from such a name could lead back to
         # rows that were seen, and round and round for ever.
         raise DamagedError("its rows are out of order")
@@ -225,7 +227,7 @@ def heads_after(db: CacheConnection, after: bytes, end: bytes, limit: int) -> li
 def rows_after(db: CacheConnection, after: bytes, limit: int) -> list[NamedRow]:
     """Return the next rows after a name, whole, of all namespaces."""
     rows: list[NamedRow] = db.execute(_ROWS_AFTER, (after, limit)).fetchall()
-    if rows and not _is_ascending([after, *(row[0] for row in rows)]):
+    if rows and not _is_ascending([after, *[row[0] for row in rows]]):
         raise DamagedError("its rows are out of order")
     return rows
 
@@ -239,13 +241,21 @@ def _is_ascending(names: list[bytes]) -> bool:
 
 def store(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row."""
-    with Immediate(db):
+    with Immediate(db) as is_whole:
         store_at_once(db, name, expires, frame)
+        if db.limits is not None:
+            db.limits.is_store = is_whole
 
 
 def store_at_once(db: CacheConnection, name: bytes, expires: int | None, frame: bytes) -> None:
     """Write one row, in the transaction under way or in one of its own; tells nobody."""
     db.execute(db.store_row, (name, expires, frame))
+
+
+def keep_bounds(db: CacheConnection) -> None:
+    """Evict what is too much, in a transaction that does nothing else."""
+    with Immediate(db):
+        pass
 
 
 def store_many(db: CacheConnection, rows: list[NamedRow]) -> None:
@@ -350,20 +360,3 @@ def sweep(db: CacheConnection, after: bytes, now: int, limit: int) -> tuple[byte
         if db.tier is not None:
             db.tier.drop(name for name, _ in expired)
     return (rows[-1][0] if len(rows) == limit else b""), len(expired)
-
-
-def restart_log(db: CacheConnection, patience: float, busy_timeout: float) -> None:
-    """Copy the log into the file, and have the next write begin it anew; not in a transaction.
-
-    Nobody else can write meanwhile, so those who read are waited for briefly.
-
-    Args:
-        db: the connection.
-        patience: seconds that it waits for readers.
-        busy_timeout: seconds that it waits for locks at other times.
-    """
-    db.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
-    try:
-        db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {round(busy_timeout * 1000)}")

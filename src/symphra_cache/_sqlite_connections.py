@@ -85,6 +85,8 @@ def _opener(
     def opened() -> FileConnection:
         db = open_connection(path, durability, busy_timeout)
         index = wal_index(db)
+        if index is not None:  # then `_sqlite_checkpoints.py` knows how long the log is
+            db.execute("PRAGMA wal_autocheckpoint = 0")
         identity = None if db.file is None else db.file.identity
         tier.attach(identity, None if index is None else index.read)
         db.tier, db.limits = tier, limits

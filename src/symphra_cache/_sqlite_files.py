@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_path",
     "close_connection",
+    "fill_new_file",
     "forget_inherited",
     "is_left",
     "open_connection",
@@ -64,6 +65,7 @@ _ATTEMPTS = 5
 # since is copied once. SQLite's own 1,000 make `set` a quarter slower. Up to 4,062 pages the
 # log's index is one table.
 _LOG_PAGES = 4_000
+_LOG_BYTES = 32 * 1024 * 1024  # to so many it is cut when it is begun anew
 # What is appended to the name of a damaged file's log, and a little more.
 _LONGEST_NAME = 200
 
@@ -264,6 +266,8 @@ def _set_up(db: FileConnection, durability: Durability) -> None:
     check_schema(db)
     db.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
     db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
+    db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
+    db.execute("PRAGMA cache_size = -16000")
     db.logs = {suffix: identity_at(f"{db.place}{suffix}") for suffix in LOGS}
 
 
@@ -315,10 +319,19 @@ def _create(place: str, busy_timeout: float) -> None:
 def _write_empty_cache(path: str) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     try:
-        create_schema(db)
-        mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        fill_new_file(db)
     finally:
         db.close()
+
+
+def fill_new_file(db: sqlite3.Connection) -> None:
+    """Make an empty database ours.
+
+    Raises:
+        ConfigurationError: it can't have a write-ahead log there.
+    """
+    create_schema(db)
+    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise ConfigurationError(
             f"db_path is on a file system without write-ahead logging (journal mode {mode!r}), "

@@ -12,11 +12,11 @@ import threading
 from contextlib import suppress
 from time import monotonic
 
-from symphra_cache._sqlite import fetch, restart_log, store, store_at_once, sweep
+from symphra_cache._sqlite import fetch, keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite_checkpoints import Checkpoints
 from symphra_cache._sqlite_files import close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
 from symphra_cache._usage import closed_error
-from symphra_cache._wal_index import log_pages
 from symphra_cache.exceptions import BackendUnavailableError
 
 TYPE_CHECKING = False
@@ -31,15 +31,11 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
-__all__ = ["Guarded", "LogKeeper", "Sweeper", "Writer"]
+__all__ = ["Guarded", "Sweeper", "Writer"]
 
 # Each so many writes the hand of `sweep` moves on by so many rows: two looked at per write.
 _SWEEP_EVERY = 64
 _SWEEP_ROWS = 128
-
-# Pages of the log from which on readers are waited for, and how long, in seconds: 24 MB.
-_LONG_LOG = 6_000
-_WAIT_FOR_READERS = 0.25
 
 _LOOK_EVERY = 1.0  # seconds: so soon it is noticed that the file was deleted or replaced
 _ATTEMPTS = 3  # of one transaction, when the file turns out to be damaged
@@ -52,10 +48,12 @@ class Sweeper:
         self._time_ns = time_ns
         self._after = b""
         self._writes = 0
+        self._checkpoints = Checkpoints()
         self.expired: int = 0
 
     def after_write(self, db: FileConnection) -> None:
-        """Count a write and sweep if it is time."""
+        """Count a write; sweep, and shorten the log, if it is time."""
+        self._checkpoints.after_write(db)
         self._writes += 1
         if self._writes % _SWEEP_EVERY:
             return
@@ -65,39 +63,9 @@ class Sweeper:
         except sqlite3.Error:
             # Locked, full or damaged. The write itself is done and must not fail for this; a
             # later one goes on from here. Damage is for those to deal with who need the rows.
-            _leave_transaction(db)
-
-
-class LogKeeper:
-    """Has the log begun anew where somebody is always reading.
-
-    SQLite copies the log into the file when it has its length, but begins it anew only if a
-    write happens to meet no reader in it. Among many processes that may not be for long: with
-    values of 30 KB, four of them writing and four reading, the log had 370 MB after 15 s.
-    """
-
-    def __init__(self) -> None:
-        self._limit = _LONG_LOG
-
-    def after_write(self, db: FileConnection, header: bytes) -> None:
-        """Look how long the log is after a commit that left this header."""
-        pages = log_pages(header)
-        if pages < self._limit:
-            if pages < _LONG_LOG:
-                self._limit = _LONG_LOG
-            return
-        # A reader that stands still can't be waited for: let the log grow before the next try.
-        self._limit = pages + pages // 4
-        try:
-            restart_log(db, min(_WAIT_FOR_READERS, db.busy_timeout), db.busy_timeout)
-        except sqlite3.Error:  # as for the sweep
-            _leave_transaction(db)
-
-
-def _leave_transaction(db: FileConnection) -> None:
-    if db.in_transaction:
-        with suppress(sqlite3.Error):  # whoever comes next learns of it
-            db.execute("ROLLBACK")
+            if db.in_transaction:
+                with suppress(sqlite3.Error):  # whoever comes next learns of it
+                    db.execute("ROLLBACK")
 
 
 class Guarded:
@@ -240,7 +208,6 @@ class Writer(Guarded):
     ) -> None:
         super().__init__(opener, tier)
         self.sweeper = sweeper
-        self._log = LogKeeper()
         self._writing = writing
         self._patience = patience
 
@@ -277,12 +244,15 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
-                    or db.limits is not None  # eviction is part of the transaction
+                    # Else eviction is part of the transaction.
+                    or (db.limits is not None and not db.limits.has_room(db))
                     or monotonic() >= self._look_at
                     or self._is_doubtful(db)
                     or db.in_transaction  # a finalizer writes in the middle of a group
                 ) and self._is_stored(db, name, kept, expires, frame):
-                    self._look_after(db)
+                    if db.limits is not None and not db.limits.stored(db):
+                        self._written((), None, keep_bounds)  # another process may have filled it
+                    self.sweeper.after_write(db)
                     return
                 hot = None if kept is None else {name: kept}
                 self._written((name,), hot, store, name, expires, frame)
@@ -313,10 +283,6 @@ class Writer(Guarded):
             tier.end_single(name, kept, is_committed=done)
         return done
 
-    def _look_after(self, db: FileConnection) -> None:
-        self.sweeper.after_write(db)
-        self._log.after_write(db, self._tier.seen)
-
     def _take_turn(self) -> None:
         """Wait until no other writer of this process writes."""
         if not self._writing.acquire(False) and not self._writing.acquire(timeout=self._patience):
@@ -326,8 +292,10 @@ class Writer(Guarded):
             )
 
     def _is_doubtful(self, db: FileConnection) -> bool:
-        # Any commit may copy the log into the file, which somebody may have written over since.
-        return super()._is_doubtful(db) or not db.is_ours()
+        # Where SQLite itself copies the log into the file, any commit may, over what somebody has
+        # written there since. Else `_sqlite_checkpoints.py` looks.
+        file = db.file
+        return super()._is_doubtful(db) or file is None or (file.index is None and not db.is_ours())
 
     def _written(
         self,
@@ -347,5 +315,5 @@ class Writer(Guarded):
                 tier.abandoned()
             tier.end(names, kept if done else None)
         if self._db is not None:
-            self._look_after(self._db)
+            self.sweeper.after_write(self._db)
         return result

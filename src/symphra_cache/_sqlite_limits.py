@@ -50,7 +50,12 @@ _STORE = (
 _HELD = "SELECT entries FROM held WHERE id = 1"
 _COUNTED = f"SELECT ({_HELD}), (SELECT count(*) FROM entries)"
 _RECOUNT = "UPDATE held SET entries = (SELECT count(*) FROM entries) WHERE id = 1"
-_OLDEST = "SELECT name, expires FROM entries ORDER BY written LIMIT ?"
+_OLDEST = "SELECT name, expires FROM entries ORDER BY written, expires, name LIMIT ?"
+# Of the same order; in one statement, a row costs three quarters.
+_DELETE_OLDEST = (
+    "DELETE FROM entries WHERE name IN"
+    " (SELECT name FROM entries ORDER BY written, expires, name LIMIT ?)"
+)
 _DELETE = "DELETE FROM entries WHERE name = ?"
 
 BATCH = 500
@@ -65,6 +70,8 @@ _AHEAD = 16
 # a smaller bound than before), and gives back so many pages; later ones go on from there.
 _ROWS_AT_ONCE = 256
 _PAGES_AT_ONCE = 64
+# Transactions after which it is looked whether there are free pages to give back.
+_SHRINK_EVERY = 64
 # What a file needs beside its largest value, in bytes; and what each page of a value gives up.
 _OVERHEAD = 32_768
 _SMALLEST = 2 * _OVERHEAD
@@ -76,6 +83,7 @@ class Limits:
     Attributes:
         evictions: live rows that this process has evicted.
         expired: expired rows that went in their stead.
+        is_store: the transaction under way writes one row and does nothing else.
     """
 
     def __init__(
@@ -87,6 +95,10 @@ class Limits:
     ) -> None:
         self._max_size = max_size
         self._max_bytes = max_bytes
+        self._ahead: int = min(_AHEAD, (max_size or 0) // 256)
+        # Rows from which on some have to go: where it is not one by one, before the last is
+        # added, so that a write to a full file need not look whether it adds one.
+        self._full: int = (max_size or 0) + (not self._ahead)
         self._time_ns = time_ns
         self._tier = tier
         self.evictions: int = 0
@@ -94,6 +106,9 @@ class Limits:
         # Of the transaction under way.
         self._evicted = self._dropped = self._changes = self._held = 0
         self._used: int | None = None
+        self.is_store: bool = False
+        self._page_size = 4096
+        self._until_shrinking = _SHRINK_EVERY
         # Generation of the hot tier as of our last commit, rows and bytes at that time.
         self._known: tuple[int, int, int | None] = (-1, 0, None)
 
@@ -123,30 +138,61 @@ class Limits:
     def _is_known(self) -> bool:
         return self._tier.is_as_of(self._known[0])
 
+    # Of a single statement that is a transaction of its own.
+
+    def has_room(self, db: CacheConnection) -> bool:
+        """Tell whether a statement may add a row that nothing has to go for."""
+        if (
+            self._max_bytes is not None
+            or not db.is_bounded
+            or self._known[1] >= (self._max_size or 0)
+            or self._until_shrinking <= 1
+            or not self._is_known()
+        ):
+            return False
+        self._until_shrinking -= 1
+        self._changes = db.total_changes
+        return True
+
+    def stored(self, db: CacheConnection) -> bool:
+        """Count the row, if it is new; tell whether nobody else has written meanwhile."""
+        generation, held, used = self._known
+        self._known = generation, held + db.total_changes - self._changes - 1, used
+        return self._is_known()
+
     # Of transactions, in this order.
 
     def begin(self, db: CacheConnection) -> None:
         """Get ready, before a transaction begins; the first on a connection builds the books."""
         if not db.is_bounded:
             _build(db)
+            self._page_size = db.execute("PRAGMA page_size").fetchone()[0]
             db.store_row = _STORE
             db.is_bounded = True
+        self.is_store = False
         self._evicted = self._dropped = 0
         self._changes = db.total_changes
 
     def before_commit(self, db: CacheConnection) -> None:
-        """Make room, if the transaction may have added anything."""
-        is_full = self._max_bytes is not None or self._known[1] > (self._max_size or 0)
-        if not is_full and db.total_changes - self._changes <= 1 and self._is_known():
-            return  # a row was replaced: one that is added or removed changes its count, too
+        """Make room, if the transaction may have added too much."""
+        self._until_shrinking -= 1
+        if self._max_bytes is None and self._until_shrinking and self._is_known():
+            # A row that is added or removed changes its count, too.
+            added = db.total_changes - self._changes - 1
+            held = self._known[1] + max(added, 0)
+            if (added <= 0 or (self.is_store and added == 1)) and held < self._full:
+                self._held = held
+                return
         self.make_room(db)
+        if self._max_bytes is not None or self._until_shrinking <= 0:
+            self._shrink(db)
 
     def make_room(self, db: CacheConnection) -> None:
         """Evict what is too much, the least recently written first."""
         budget = _ROWS_AT_ONCE + db.total_changes - self._changes
         self._held = db.execute(_HELD).fetchone()[0]
-        if self._max_size is not None and self._held > self._max_size:
-            surplus = self._held - self._max_size + min(_AHEAD, self._max_size // 256)
+        if self._max_size is not None and self._held >= self._full:
+            surplus = self._held - self._max_size + self._ahead
             budget -= self._evict(db, min(budget, surplus))
         if self._max_bytes is not None:
             self._fit(db, self._max_bytes, budget)
@@ -162,45 +208,53 @@ class Limits:
         look = surplus + _LOOK
         rows = db.execute(_OLDEST, (look,)).fetchall()
         now = self._time_ns() // 1_000_000
-        gone = [(name,) for name, expires in rows if isinstance(expires, int) and expires <= now]
+        gone = [name for name, expires in rows if isinstance(expires, int) and expires <= now]
         expired = len(gone)
         if expired < surplus:
             keep = -1 if len(rows) < look else None  # the newest stays, whatever the count says
-            dead = {name for (name,) in gone}
-            live = [(name,) for name, _ in rows[:keep] if name not in dead]
+            dead = set(gone)
+            live = [name for name, _ in rows[:keep] if name not in dead]
             gone += live[: surplus - expired]
         if gone:
-            self._tier.evict([name for (name,) in gone])
-            db.executemany(_DELETE, gone)
+            self._tier.evict(gone)
+            if expired:
+                db.executemany(_DELETE, [(name,) for name in gone])
+            else:
+                db.execute(_DELETE_OLDEST, (len(gone),))
         self._dropped += expired
         self._evicted += len(gone) - expired
         self._held -= len(gone)
         return len(gone)
 
     def _fit(self, db: CacheConnection, max_bytes: int, budget: int) -> None:
-        """Evict rows until the pages in use fit, and give back free ones beyond the bound.
+        """Evict rows until the pages in use fit.
 
         A sixteenth is left for free pages: those that a write takes and an eviction frees
         would otherwise be given back and taken again each time.
         """
-        size: int = db.execute("PRAGMA page_size").fetchone()[0]
-        most = max_bytes // size
+        most = max_bytes // self._page_size
+        most -= most // 16
         pages, free = _pages(db)
-        while pages - free > most - most // 16 and budget > 0 and self._held > 1:
-            surplus = pages - free - (most - most // 16)
-            rows = max(1, surplus * self._held // (pages - free))
+        while pages - free > most and budget > 0 and self._held > 1:
+            rows = max(1, (pages - free - most) * self._held // (pages - free))
             gone = self._evict(db, min(rows, budget, self._held - 1))
             if not gone:
                 break
             budget -= gone
             pages, free = _pages(db)
-        unused = max(pages - most, free - max(_PAGES_AT_ONCE, pages // 4))
-        if unused > 0 and free:
-            step = min(unused, _PAGES_AT_ONCE + db.total_changes - self._changes)
-            for _ in range(step):  # sqlite3 takes one step of a statement without columns
-                db.execute("PRAGMA incremental_vacuum(1)")
-            pages, free = _pages(db)
-        self._used = (pages - free) * size
+
+    def _shrink(self, db: CacheConnection) -> None:
+        """Give back free pages: those beyond the bound, and beyond a quarter of the file."""
+        pages, free = _pages(db)
+        unused = free - max(_PAGES_AT_ONCE, pages // 4)
+        if self._max_bytes is not None:
+            unused = max(unused, pages - self._max_bytes // self._page_size)
+            self._used = (pages - free) * self._page_size
+        step = min(unused, free, _PAGES_AT_ONCE + db.total_changes - self._changes)
+        for _ in range(step):  # sqlite3 takes one step of a statement without columns
+            db.execute("PRAGMA incremental_vacuum(1)")
+        # If there are more, the next transaction goes on.
+        self._until_shrinking = 1 if unused > step > 0 else _SHRINK_EVERY
 
 
 def _pages(db: Connection) -> tuple[int, int]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
+from symphra_cache._sqlite_checkpoints import checkpoint
 from symphra_cache.exceptions import BackendUnavailableError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from symphra_cache._sqlite_identity import FileConnection
 
 __all__ = ["made_room", "outage"]
 
@@ -17,6 +22,18 @@ _REMEDIES = {
     sqlite3.SQLITE_READONLY: "this process must be able to write the file, its -wal and -shm "
     "beside it, and their folder",
 }
+_REMEDIES.update(
+    dict.fromkeys(
+        (
+            sqlite3.SQLITE_IOERR_SHMLOCK,
+            sqlite3.SQLITE_IOERR_SHMMAP,
+            sqlite3.SQLITE_IOERR_SHMOPEN,
+            sqlite3.SQLITE_IOERR_SHMSIZE,
+            sqlite3.SQLITE_PROTOCOL,
+        ),
+        "processes can't share memory in its -shm file; put it on a local disk that is not full",
+    )
+)
 _REMEDIES[sqlite3.SQLITE_CANTOPEN] = _REMEDIES[sqlite3.SQLITE_READONLY]
 
 
@@ -28,7 +45,7 @@ def outage(error: Exception) -> BackendUnavailableError:
     return BackendUnavailableError(f"{told}: {remedy}" if remedy else told)
 
 
-def made_room(db: sqlite3.Connection, error: Exception) -> bool:
+def made_room(db: FileConnection, error: Exception) -> bool:
     """Have the log's own room used again if a disk is full; tell whether to try once more.
 
     The log is copied into the file whenever it has grown long enough. On a disk that is full
@@ -40,11 +57,10 @@ def made_room(db: sqlite3.Connection, error: Exception) -> bool:
     try:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        # Waits for nobody. Only once all is copied does the next write begin at the log's start.
-        is_busy, pages, copied = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     except sqlite3.Error:
         return False
-    return bool(not is_busy and pages == copied > 0)
+    # Waits for nobody. Only once all is copied does the next write begin at the log's start.
+    return checkpoint(db)
 
 
 def _code(error: Exception) -> int:

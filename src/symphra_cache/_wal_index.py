@@ -20,13 +20,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEADER", "WalIndex", "commits", "log_pages"]
+__all__ = ["COPIED", "HEADER", "PAGES", "WalIndex", "commits"]
 
 HEADER = slice(0, 48)
 """Where the header's first copy stands; the second one is for detecting torn reads."""
+PAGES = 4
+"""Which of its 32-bit numbers says how many pages the log holds, as of the last commit."""
+COPIED = 24
+"""Which of them, behind both copies, says how many of those pages are in the file."""
 
 _COUNTER = Struct("=8xI").unpack_from
-_LOG_PAGES = Struct("=16xI").unpack_from
 
 
 def commits(header: bytes) -> int:
@@ -35,19 +38,12 @@ def commits(header: bytes) -> int:
     return counter
 
 
-def log_pages(header: bytes) -> int:
-    """Return how many pages the log has, 0 if there is no header."""
-    if not header:
-        return 0
-    pages: int = _LOG_PAGES(header)[0]
-    return pages
-
-
 class WalIndex:
     """A mapping of one ``-shm`` file.
 
     Attributes:
         read: returns the bytes of a slice; raises ``ValueError`` once it is closed.
+        words: all of it as numbers; see `PAGES` and `COPIED`.
     """
 
     def __init__(self, path: str) -> None:
@@ -58,8 +54,11 @@ class WalIndex:
             os.close(self._descriptor)
             raise
         self.read: Callable[[slice], bytes] = self._map.__getitem__
+        with memoryview(self._map) as data:
+            self.words: memoryview[int] = data.cast("I")
 
     def close(self) -> None:
         """Give up mapping and descriptor; only once no connection is open any more."""
+        self.words.release()
         self._map.close()
         os.close(self._descriptor)

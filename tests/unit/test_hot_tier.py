@@ -42,6 +42,14 @@ class Process:
         assert mark is not None
         self.tier.fill(name, mark, (value, None, None))
 
+    def read_until_calm(self) -> int:
+        """Read without filling, as after a foreign commit; return how often that took."""
+        for reads in range(100):
+            if (mark := self.tier.mark(NAME)) is not None:
+                self.tier.fill(NAME, mark, None)
+                return reads
+        raise AssertionError("nothing is ever kept again")
+
     def write(self, value: object, *, foreign: int = 0, kept: bool = True) -> None:
         """Write a value; others commit just after the commit, before it is published."""
         self.tier.begin([NAME])
@@ -63,9 +71,38 @@ def test_what_was_read_before_a_foreign_commit_stays_outdated() -> None:
     process = Process(Log())
     process.fill(1)
     process.log.commits += 1
-    process.fill(2, OTHER)  # sees the commit
+    process.read_until_calm()  # sees the commit
+    process.fill(2, OTHER)
     assert process.served() is MISSING
     assert process.served(OTHER) == 2
+
+
+def test_while_others_write_all_the_time_nothing_is_kept() -> None:
+    process = Process(Log())
+    process.fill(1, OTHER)
+    for _ in range(100):
+        process.log.commits += 1
+        assert process.tier.mark(NAME) is None
+    assert process.read_until_calm() < 20
+    process.fill(2)
+    assert process.served() == 2
+
+
+def test_many_names_at_once_are_kept_or_not_like_single_ones() -> None:
+    process = Process(Log())
+    names = [b"n:%d" % number for number in range(9)]
+    mark = process.tier.mark_all(names)
+    process.tier.begin([names[0]])
+    process.tier.locked()
+    process.tier.fill_all(mark, dict.fromkeys(names, (1, None, None)))
+    assert [process.served(name) for name in names] == [MISSING, *[1] * 8]
+    process.tier.abandoned()
+    process.tier.end([names[0]], None)
+    mark = process.tier.mark_all(names)
+    process.log.commits += 1
+    process.tier.fill_all(mark, dict.fromkeys(names, (1, None, None)))
+    assert process.served(names[1]) is MISSING
+    assert process.tier.mark_all(names) is not None  # so many reads: whoever wrote is through
 
 
 def test_an_own_commit_leaves_other_entries_served() -> None:

@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_hot_load",
         "_hot_tier",
         "_sqlite",
+        "_sqlite_checkpoints",
         "_sqlite_connections",
         "_sqlite_files",
         "_sqlite_groups",

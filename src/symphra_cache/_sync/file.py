@@ -72,7 +72,7 @@ class SyncFileOps(FileKeyspaceState):
         mark, kept = self._tier.mark(name), None
         try:
             row = self._fetch(name)
-            value, kept = self._opened(name, row, default)
+            value, kept = self._opened(name, row, default, keep=mark is not None)
             return value
         finally:
             self._tier.fill(name, mark, kept)
@@ -106,7 +106,7 @@ class SyncFileOps(FileKeyspaceState):
         name = self._name(key)
         row = self._write(name, sql.take, name)
         self._removed(row)
-        return self._opened(name, row, default)[0]
+        return self._opened(name, row, default, keep=False)[0]
 
     def delete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
@@ -161,7 +161,7 @@ class SyncFileOps(FileKeyspaceState):
         try:
             rows = self._read(sql.fetch_many, names)
             for (key, name), row in zip(cold.items(), rows, strict=True):
-                values[key], kept[name] = self._opened(name, row, MISSING)
+                values[key], kept[name] = self._opened(name, row, MISSING, keep=mark is not None)
         finally:
             self._tier.fill_all(mark, kept)
 

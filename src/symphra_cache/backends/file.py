@@ -56,7 +56,7 @@ class FileBackend(FileKeyspace):
             that share a file the same. A file above its bound gives up at least 256 entries with
             each write until it fits.
         max_bytes: how many bytes the file takes at the most, at least 65,536; ``None`` for no
-            bound. Its log (``-wal``) comes on top: usually 12 MiB, more while a long read lasts.
+            bound. Its log (``-wal``) comes on top: usually 16 MiB, more while a long read lasts.
         durability: ``"normal"``: every acknowledged write survives the death of the process,
             the last moments may be lost with the power; ``"full"``: they survive that too, at
             a sixth of the speed. The file is never left corrupt.

@@ -150,6 +150,17 @@ def test_expired_entries_go_first(kit: FileKit, clock: SteppedClock) -> None:
     assert cache.stats().expirations == 9
 
 
+def test_a_smaller_bound_is_kept_from_the_first_writes_on(kit: FileKit) -> None:
+    cache = kit.open(kit.make(max_size=1_000))
+    cache.set_many({f"k{number:03}": number for number in range(1_000)})
+    cache.close()
+    cache = kit.open(kit.again(max_size=10))
+    for number in range(4):  # each gives up 257 of them; none adds a row
+        cache.set("k999", [number])
+    assert rows_of(kit) == 10
+    assert keys(cache) == [f"k{number}" for number in range(990, 1_000)]
+
+
 def test_a_file_may_get_a_bound_later(kit: FileKit) -> None:
     cache = kit.open(kit.make())
     cache.set_many({f"k{number}": number for number in range(1_000)})
@@ -220,15 +231,16 @@ def test_bulk_writes_keep_to_the_size_of_the_file(kit: FileKit, size: int) -> No
     assert file_of(kit).stat().st_size <= MIB
 
 
-def test_a_cleared_file_shrinks(kit: FileKit) -> None:
-    cache = kit.open(kit.make(max_bytes=8 * MIB))
+@pytest.mark.parametrize("bound", [{"max_bytes": 8 * MIB}, {"max_size": 10_000}])
+def test_a_cleared_file_shrinks(kit: FileKit, bound: dict[str, int]) -> None:
+    cache = kit.open(kit.make(**bound))
     cache.set_many({f"k{number}": os.urandom(2_000) for number in range(1_500)})
     cache.close()
     assert file_of(kit).stat().st_size > 3 * MIB
-    cache = kit.open(kit.again(max_bytes=8 * MIB))
+    cache = kit.open(kit.again(**bound))
     assert cache.clear() == 1_500
-    for _ in range(10):
-        cache.set("k", 1)
+    for number in range(100):
+        cache.set("k", number)
     cache.close()
     assert file_of(kit).stat().st_size < MIB
 
