@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from time import monotonic
 
 from symphra_cache._sqlite import SMALL, fetch, keep_bounds, store, store_at_once, sweep
@@ -59,11 +60,12 @@ class Sweeper:
         try:
             self._after, gone = sweep(db, self._after, self._time_ns() // 1_000_000, _SWEEP_ROWS)
             self.expired += gone
-        except sqlite3.OperationalError:
-            # Locked or full. The write itself is done and must not fail for this; a later
-            # one goes on from here.
+        except sqlite3.Error:
+            # Locked, full or damaged. The write itself is done and must not fail for this; a
+            # later one goes on from here. Damage is for those to deal with who need the rows.
             if db.in_transaction:
-                db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # whoever comes next learns of it
+                    db.execute("ROLLBACK")
 
 
 class Guarded:
