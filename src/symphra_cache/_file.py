@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL, Clock
 
-__all__ = ["BATCH", "PAGE", "FileKeyspaceState", "FileStore"]
+__all__ = ["BATCH", "LARGEST_HOT", "PAGE", "FileKeyspaceState", "FileStore"]
 
 BATCH = 500
 """Rows that one transaction of ``scan``, ``count``, ``clear`` and ``delete_matching`` takes."""
@@ -43,8 +43,8 @@ PAGE = 5_000
 
 _UNREADABLE = object()
 
-# Frames larger than this are read from the file each time: 100,000 of them would fill the memory.
-_LARGEST_HOT = 32 * 1024
+LARGEST_HOT = 32 * 1024
+"""Larger frames are read from the file each time: 100,000 of them would fill the memory."""
 
 
 class FileStore:
@@ -76,7 +76,7 @@ class FileStore:
 
     def kept(self, name: bytes, value: object, expires: int | None, frame: bytes) -> Kept | None:
         """Return what the hot tier keeps of a value, ``None`` if nothing."""
-        if len(frame) > _LARGEST_HOT:
+        if len(frame) > LARGEST_HOT:
             return None
         expires_ns = None if expires is None else expires * 1_000_000
         found = flat(value)
@@ -95,7 +95,7 @@ class FileStore:
             row[0]: (generation, row, None if at is None else at * 1_000_000, thaw)
             for row in rows
             if type(row[2]) is bytes
-            and len(row[2]) <= _LARGEST_HOT
+            and len(row[2]) <= LARGEST_HOT
             and ((at := row[1]) is None or (type(at) is int and at > now))
         }
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import suppress
 from functools import partial
 
 from symphra_cache._forks import fork_aware
@@ -63,11 +64,13 @@ class _Resources:
         return self.reader, self.writer, self.loop_reader, self.loop_writer
 
     def close(self) -> None:
+        """Close everything, or wait until a thread that does so already has done it."""
         self.groups = None
         for guarded in self.all():
             guarded.close()
-        while self.workers:
-            self.workers.popitem()[1].finish()
+        with suppress(KeyError):
+            while True:
+                self.workers.popitem()[1].finish()
 
 
 def _opener(
@@ -208,7 +211,7 @@ class Connections:
         """Wait for transactions under way and close everything, of both faces."""
         with self._starting:
             self.closed = True
-        self._finalizer()
+        self._close()
 
     async def aclose(self) -> None:
         """Close everything, waiting for transactions under way without holding up the loop."""
@@ -216,7 +219,13 @@ class Connections:
 
         with self._starting:
             self.closed = True
-        await to_thread(self._finalizer)
+        await to_thread(self._close)
+
+    def _close(self) -> None:
+        # Not by the finalizer, which would return at once while another thread is in it: that
+        # of a cancelled `aclose`, say.
+        self._resources.close()
+        self._finalizer.detach()
 
     def before_fork(self) -> None:
         """Let transactions finish: a child forked inside one finds the file locked by a ghost."""

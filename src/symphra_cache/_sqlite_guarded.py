@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import suppress
 from time import monotonic
 
-from symphra_cache._sqlite import fetch, keep_bounds, store, store_at_once, sweep
+from symphra_cache._sqlite import SMALL, fetch, keep_bounds, store, store_at_once, sweep
 from symphra_cache._sqlite_checkpoints import Checkpoints
 from symphra_cache._sqlite_files import attach_tier, close_connection, is_left, recovered
 from symphra_cache._sqlite_outages import made_room, outage
@@ -59,11 +60,12 @@ class Sweeper:
         try:
             self._after, gone = sweep(db, self._after, self._time_ns() // 1_000_000, _SWEEP_ROWS)
             self.expired += gone
-        except sqlite3.OperationalError:
-            # Locked or full. The write itself is done and must not fail for this; a later
-            # one goes on from here.
+        except sqlite3.Error:
+            # Locked, full or damaged. The write itself is done and must not fail for this; a
+            # later one goes on from here. Damage is for those to deal with who need the rows.
             if db.in_transaction:
-                db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # whoever comes next learns of it
+                    db.execute("ROLLBACK")
 
 
 class Guarded:
@@ -244,6 +246,7 @@ class Writer(Guarded):
                 db = self._db
                 if not (
                     db is None
+                    or len(name) + len(frame) > SMALL
                     # Else eviction is part of the transaction.
                     or (db.limits is not None and not db.limits.has_room(db))
                     or monotonic() >= self._look_at
@@ -268,11 +271,11 @@ class Writer(Guarded):
         frame: bytes,
     ) -> bool:
         """Run the statement; tell whether that was all, or it has to be done once more."""
-        tier, done = self._tier, False
+        tier, done, failed = self._tier, False, True
         tier.begin_single(name)
         try:
-            store_at_once(db, name, expires, frame)
-            done = True
+            done = store_at_once(db, name, expires, frame)
+            failed = False
         except sqlite3.Error as error:
             if recovered(db, error):
                 self._drop()
@@ -280,7 +283,7 @@ class Writer(Guarded):
                 self._roll_back()
                 raise outage(error) from error
         finally:
-            tier.end_single(name, kept, is_committed=done)
+            tier.end_single(name, kept if done else None, is_committed=not failed)
         return done
 
     def _take_turn(self) -> None:

@@ -46,6 +46,7 @@ _STORE = (
     f"INSERT INTO entries (name, expires, frame, written) VALUES (?, ?, ?, {_NEXT})"
     " ON CONFLICT (name) DO UPDATE SET"
     " expires = excluded.expires, frame = excluded.frame, written = excluded.written"
+    " WHERE body IS NULL"
 )
 _HELD = "SELECT entries FROM held WHERE id = 1"
 _COUNTED = f"SELECT ({_HELD}), (SELECT count(*) FROM entries)"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from memory_checks import LONG
 from processes import in_child, run_strictly
 from redis_servers import shared_server
 from symphra_cache import CacheManager, backends
@@ -22,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
-FORKS = 50
+FORKS = 100 if LONG else 50
 
 
 @pytest.fixture(params=["FileBackend", "RedisBackend"])
@@ -61,7 +62,7 @@ def busy(cache: CacheManager, stop: threading.Event) -> list[threading.Thread]:
     return threads
 
 
-def test_fifty_forks_while_other_threads_write(cache: CacheManager) -> None:
+def test_forks_while_other_threads_write(cache: CacheManager) -> None:
     cache.set("before", "fork")
     shared = not isinstance(cache.backend, MemoryBackend)
     stop = threading.Event()

@@ -245,3 +245,29 @@ def test_full_durability_asks_sqlite_to_sync_each_commit(tmp_path: Path) -> None
             )
             assert asked == level
             assert cache.get("k") == 1
+
+
+def test_no_close_returns_before_everything_is_closed(tmp_path: Path) -> None:
+    backend = FileBackend(tmp_path / "cache.db")
+    held, over = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        held.set()
+        over.wait(30)
+
+    with CacheManager(backend) as cache:
+        cache.set("k", 1)
+        assert cache.get("k") == 1
+        work = threading.Thread(target=backend._store.connections.write, args=((), None, hold))
+        closers = [threading.Thread(target=cache.close) for _ in range(2)]
+        work.start()
+        held.wait(30)
+        for closer in closers:
+            closer.start()
+            closer.join(0.05)
+        assert [closer.is_alive() for closer in closers] == [True, True]
+        over.set()
+        for thread in (work, *closers):
+            thread.join(30)
+        with pytest.raises(CacheClosedError):
+            cache.get("k")

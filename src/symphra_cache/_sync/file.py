@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from symphra_cache import _sqlite as sql
-from symphra_cache._file import BATCH, PAGE, FileKeyspaceState
+from symphra_cache._file import BATCH, LARGEST_HOT, PAGE, FileKeyspaceState
 from symphra_cache._hot_load import Load
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
@@ -250,7 +250,7 @@ class SyncFileOps(FileKeyspaceState):
         try:
             while has_room:
                 load.begin_page()
-                rows = self._read(sql.rows_after, after, PAGE)
+                rows = self._read(sql.rows_after, after, PAGE, LARGEST_HOT)
                 if not rows:
                     break
                 after = rows[-1][0]

@@ -135,7 +135,7 @@ async def test_what_was_evicted_is_never_served(kit: FileKit) -> None:
     await cache.aset("b", 5)
     assert await cache.aget("b") == 5
     assert await cache.aget("b") == 5
-    assert cache.backend._tier._writing == {}  # type: ignore[attr-defined]
+    assert cache.backend._tier.writing == {}  # type: ignore[attr-defined]
 
 
 async def test_expired_entries_go_first(kit: FileKit, clock: SteppedClock) -> None:

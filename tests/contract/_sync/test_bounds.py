@@ -135,7 +135,7 @@ def test_what_was_evicted_is_never_served(kit: FileKit) -> None:
     cache.set("b", 5)
     assert cache.get("b") == 5
     assert cache.get("b") == 5
-    assert cache.backend._tier._writing == {}  # type: ignore[attr-defined]
+    assert cache.backend._tier.writing == {}  # type: ignore[attr-defined]
 
 
 def test_expired_entries_go_first(kit: FileKit, clock: SteppedClock) -> None:
