@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-__all__ = ["log_moved_aside", "log_unreadable"]
+__all__ = ["log_moved_aside", "log_reset_bug", "log_unreadable"]
+
+_told: set[str] = set()
 
 
 def log_unreadable(reported: set[str], path: str, backend: str) -> None:
@@ -26,6 +28,26 @@ def log_unreadable(reported: set[str], path: str, backend: str) -> None:
         path,
         backend,
         extra={"namespace": path, "backend": backend},
+    )
+
+
+def log_reset_bug(version: str) -> None:
+    """Say that SQLite itself copies a log, in a version that may lose pages then; once.
+
+    Args:
+        version: of SQLite.
+    """
+    if version in _told:
+        return
+    _told.add(version)
+    from logging import getLogger
+
+    getLogger("symphra_cache").warning(
+        "SQLite %s has the WAL-reset bug (sqlite.org/wal.html#walresetbug), which this library "
+        "keeps off only where it can map the -shm file, as it can't now: let the process open "
+        "more files, or use a newer SQLite (said once per process)",
+        version,
+        extra={"sqlite_version": version},
     )
 
 

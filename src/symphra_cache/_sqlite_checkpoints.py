@@ -23,13 +23,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from symphra_cache._sqlite_identity import FileConnection
 
-__all__ = ["Checkpoints", "checkpoint"]
+__all__ = ["Checkpoints", "checkpoint", "has_reset_bug"]
 
 _LONG = 4_000  # pages, 16 MB; 1,000 make `set` a quarter slower
 _TOO_LONG = 6_000
 _STEP = 1_000
 # While it is copied with the write lock held, so long is waited for readers; and for the lock.
 _PATIENCE_MS = 100
+
+
+def has_reset_bug(version: tuple[int, ...]) -> bool:
+    """Tell whether a version of SQLite has the WAL-reset bug (sqlite.org/wal.html)."""
+    repaired = {(3, 50): 7, (3, 44): 6}.get(version[:2])  # type: ignore[arg-type]
+    if repaired is not None:
+        return version[2] < repaired
+    return (3, 7, 0) <= version < (3, 51, 3)
 
 
 class Checkpoints:

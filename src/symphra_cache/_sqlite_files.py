@@ -12,6 +12,7 @@ from contextlib import suppress
 from stat import S_IMODE, S_ISDIR, S_ISREG
 from tempfile import mkstemp
 
+from symphra_cache._log import log_reset_bug
 from symphra_cache._sqlite import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -19,6 +20,7 @@ from symphra_cache._sqlite import (
     check_schema,
     create_schema,
 )
+from symphra_cache._sqlite_checkpoints import has_reset_bug
 from symphra_cache._sqlite_identity import (
     LOGS,
     FileConnection,
@@ -374,6 +376,8 @@ def attach_tier(db: FileConnection, tier: HotTier) -> None:
         index = None if file is None else file.map_index(f"{db.place}-shm")
     if index is not None:  # then `_sqlite_checkpoints.py` knows how long the log is
         db.execute("PRAGMA wal_autocheckpoint = 0")
+    elif has_reset_bug(sqlite3.sqlite_version_info):
+        log_reset_bug(sqlite3.sqlite_version)
     # Not within `opening`: who has the turn of a tier may be made to wait for that by a finalizer.
     tier.attach(None if file is None else file.identity, None if index is None else index.read)
     db.tier = tier

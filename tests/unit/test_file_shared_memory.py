@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from file_processes import Child
-from symphra_cache import CacheManager, ConfigurationError, _sqlite_files, _sqlite_identity
+from symphra_cache import CacheManager, ConfigurationError, _log, _sqlite_files, _sqlite_identity
+from symphra_cache._sqlite_checkpoints import has_reset_bug
 from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
@@ -103,6 +104,43 @@ def test_what_others_write_is_seen_where_the_index_can_not_be_mapped(
         assert len(tier.entries) == 1, "the index was not mapped as soon as it could be"
         assert other.ask(path, "theirs") == "True"
         assert call(cache, "get", "k") == "theirs"
+
+
+def test_where_sqlite_copies_the_log_itself_its_bug_is_told_of_once(
+    tmp_path: Path, call: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(_sqlite_identity, "WalIndex", refused)
+    monkeypatch.setattr(_log, "_told", set())
+    for name in ("a", "b"):
+        with CacheManager(FileBackend(tmp_path / name)) as cache:
+            assert call(cache, "set", "k", 1)
+            assert call(cache, "get", "k") == 1
+    told = [record.getMessage() for record in caplog.records if record.name == "symphra_cache"]
+    assert len(told) == has_reset_bug(sqlite3.sqlite_version_info)
+    assert all("WAL-reset bug" in line and sqlite3.sqlite_version in line for line in told)
+
+
+@pytest.mark.parametrize(
+    ("version", "has_it"),
+    [
+        ("3.6.23", False),
+        ("3.7.0", True),
+        ("3.40.1", True),
+        ("3.44.5", True),
+        ("3.44.6", False),
+        ("3.45.0", True),
+        ("3.50.6", True),
+        ("3.50.7", False),
+        ("3.51.2", True),
+        ("3.51.3", False),
+        ("3.52.0", False),
+    ],
+)
+def test_which_versions_of_sqlite_have_the_bug(version: str, has_it: bool) -> None:
+    assert has_reset_bug(tuple(map(int, version.split(".")))) is has_it
 
 
 def test_a_mapping_that_fails_drops_no_lock(
