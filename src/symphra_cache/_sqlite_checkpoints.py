@@ -4,8 +4,8 @@ SQLite itself has every connection do it after any commit that leaves a long log
 faults where several processes write:
 
 - The log is begun anew only by a write that finds all of it copied. Others write while it is being
-  copied, so it grows without bound (to 250 MB in ten seconds of four writers). Once it is twice as
-  long as wanted, it is copied here with the write lock held, for which others wait a moment.
+  copied, so it grows without bound (to 250 MB in ten seconds of four writers). Once it is half
+  as long again as wanted, it is copied here with the write lock held: others wait a moment.
 - Up to 3.51.2 (but 3.50.7 and 3.44.6) SQLite has the WAL-reset bug (sqlite.org/wal.html): if a copy
   begins when there is nothing left to copy, and a commit begins the log anew at that very moment,
   later pages may never be copied. Here nobody begins without something to copy, which nobody
