@@ -174,8 +174,8 @@ class Attempts:
         assert victim.done(), f"{name} hangs"
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*others)
-            await asyncio.gather(*(neighbour(self.cache, f"{salt}+", n) for n in range(10)))
-            for number in range(10):
+            await asyncio.gather(*(neighbour(self.cache, f"{salt}+", n) for n in range(15)))
+            for number in range(5):
                 await neighbour(self.cache, f"{salt}-", number)
         if victim.cancelled():
             self.cancelled += 1
@@ -232,7 +232,7 @@ async def test_a_call_cancelled_at_any_turn_of_the_loop_hurts_nobody(cache: Cach
         after = await attempts.state_after(name)
         turns = 0
         while True:
-            turns += 1 + (turns // 8 if LONG else turns)
+            turns += 1 + (turns // 8 if LONG else 2 * turns)
             victim = await attempts.prepared()
             was_cancelled = await attempts.attempt(name, call(victim), turns)
             await attempts.check_state(name, victim, after)

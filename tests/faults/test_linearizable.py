@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from symphra_cache import CacheManager
 
-SECONDS = 10 if LONG else 0.5
+SECONDS = 10 if LONG else 0.3
 SIZE = 3
 THREADS, LOOPS, TASKS = 8, 2, 100  # tasks of each loop
 REGISTERS = THREADS + LOOPS * TASKS  # half of them have a writer
