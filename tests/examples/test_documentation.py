@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from development_mode import complaints
 from redis_servers import shared_server
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def test_a_block_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> 
         timeout=60,
         check=False,
     )
-    assert (told.returncode, told.stderr) == (0, "")
+    assert (told.returncode, complaints(told.stderr)) == (0, "")
     assert told.stdout == (block.shown or "")
 
 

@@ -9,6 +9,8 @@ import textwrap
 import traceback
 from typing import TYPE_CHECKING
 
+from development_mode import complaints
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -52,5 +54,5 @@ def run_strictly(script: str, *arguments: object) -> str:
         timeout=60,
         check=False,
     )
-    assert (told.stderr, told.returncode) == ("", 0)
+    assert (complaints(told.stderr), told.returncode) == ("", 0)
     return told.stdout.strip()
