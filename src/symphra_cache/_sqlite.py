@@ -1,4 +1,4 @@
-"""The schema of a cache file, and every statement that is run on it.
+"""Every statement that is run on the rows of a cache file.
 
 Each function here is one transaction over an open connection, run by the thread that owns the
 connection: the asyncio face pays one hop for it, and no cancellation can cut it in two. They
@@ -9,10 +9,10 @@ its frame.
 from __future__ import annotations
 
 import sqlite3
-from functools import cache
 
 from symphra_cache._frame import HEADER_SIZE
 from symphra_cache._sqlite_limits import BATCH
+from symphra_cache._sqlite_schema import DamagedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,15 +32,10 @@ if TYPE_CHECKING:
     Live: TypeAlias = "Callable[[int | None, bytes], bool]"
 
 __all__ = [
-    "APPLICATION_ID",
-    "SCHEMA_VERSION",
     "SMALL",
     "CacheConnection",
-    "DamagedError",
     "Immediate",
     "answer",
-    "check_schema",
-    "create_schema",
     "fetch",
     "fetch_head",
     "fetch_many",
@@ -59,27 +54,6 @@ __all__ = [
     "touch",
 ]
 
-APPLICATION_ID = 0x53594D43  # "SYMC", at offset 68 of the file
-SCHEMA_VERSION = 1  # user_version, at offset 60
-
-# WITHOUT ROWID: a point read descends one tree instead of two (5.4 against 9.4 µs).
-# ``written`` is of bounded files, NULL in others. A frame that would not fit into a page of that
-# tree is in a table of its own, and here is its head: a search reads every row whole that it
-# compares with, so a megabyte among small values made looking up those 40 times as slow.
-_SCHEMA = """
-CREATE TABLE entries (
-    name BLOB NOT NULL PRIMARY KEY,
-    expires INTEGER,
-    written INTEGER,
-    body INTEGER,
-    frame BLOB NOT NULL
-) WITHOUT ROWID
-"""
-_BODIES = "CREATE TABLE bodies (id INTEGER PRIMARY KEY, frame BLOB NOT NULL)"
-_REMOVED = (
-    "CREATE TRIGGER entries_body AFTER DELETE ON entries WHEN OLD.body IS NOT NULL"
-    " BEGIN DELETE FROM bodies WHERE id = OLD.body; END"
-)
 SMALL = 960
 """Bytes of name and frame that may stand in the tree: there, 1,002 of a row fit into a page."""
 _WHOLE = (
@@ -111,7 +85,6 @@ _TOUCH = "UPDATE entries SET expires = ? WHERE name = ?"
 _REMOVE = f"DELETE FROM entries WHERE name = ? RETURNING expires, substr(frame, 1, {HEADER_SIZE})"
 _DELETE_EXPIRED = "DELETE FROM entries WHERE name = ? AND expires <= ?"
 _EXPIRIES_AFTER = "SELECT name, expires FROM entries WHERE name > ? ORDER BY name LIMIT ?"
-_TABLES = "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
 
 
 class CacheConnection(sqlite3.Connection):
@@ -128,10 +101,6 @@ class CacheConnection(sqlite3.Connection):
     limits: Limits | None = None
     is_bounded: bool = False
     store_row: str = _STORE
-
-
-class DamagedError(sqlite3.DatabaseError):
-    """Damage to the file that SQLite itself takes for something else, or for nothing."""
 
 
 class Immediate:
@@ -176,39 +145,6 @@ class Immediate:
                     limits.committed(generation)
         elif self._db.in_transaction:  # a full disk has rolled it back already
             self._db.execute("ROLLBACK")
-
-
-def create_schema(db: sqlite3.Connection) -> None:
-    """Make an empty database ours."""
-    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only possible before the first table
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    for statement in (_SCHEMA, _BODIES, _REMOVED):
-        db.execute(statement)
-
-
-def check_schema(db: sqlite3.Connection) -> None:
-    """Read the schema, and raise if it is not what `create_schema` made.
-
-    For a connection that returns text as bytes: what is damaged need not be text.
-    """
-    try:
-        found = set(db.execute(_TABLES))
-    except UnicodeDecodeError:  # SQLite's complaint quotes what it can't read
-        raise DamagedError("its schema is no text") from None
-    if not _own_tables() <= found:
-        raise DamagedError("its schema was altered")
-
-
-@cache
-def _own_tables() -> set[tuple[bytes, bytes]]:
-    db = sqlite3.connect(":memory:")
-    db.text_factory = bytes
-    try:
-        create_schema(db)
-        return set(db.execute(_TABLES))
-    finally:
-        db.close()
 
 
 def answer(db: CacheConnection) -> str:

@@ -13,13 +13,6 @@ from stat import S_IMODE, S_ISDIR, S_ISREG
 from tempfile import mkstemp
 
 from symphra_cache._log import log_reset_bug
-from symphra_cache._sqlite import (
-    APPLICATION_ID,
-    SCHEMA_VERSION,
-    DamagedError,
-    check_schema,
-    create_schema,
-)
 from symphra_cache._sqlite_checkpoints import has_reset_bug
 from symphra_cache._sqlite_identity import (
     LOGS,
@@ -40,6 +33,13 @@ from symphra_cache._sqlite_quarantine import (
     moving,
     remove_logs,
     remove_own_logs,
+)
+from symphra_cache._sqlite_schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    DamagedError,
+    check_schema,
+    create_schema,
 )
 from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError, ForeignFileError
 

@@ -13,7 +13,8 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
-from symphra_cache._sqlite import APPLICATION_ID, CacheConnection
+from symphra_cache._sqlite import CacheConnection
+from symphra_cache._sqlite_schema import APPLICATION_ID
 from symphra_cache._wal_index import WalIndex
 
 TYPE_CHECKING = False

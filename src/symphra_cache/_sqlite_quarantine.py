@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from time import gmtime, monotonic, sleep, strftime, time_ns
 
 from symphra_cache._log import log_moved_aside
-from symphra_cache._sqlite import DamagedError, check_schema
 from symphra_cache._sqlite_identity import LOGS, displaced_from, identity_at, opening
+from symphra_cache._sqlite_schema import DamagedError, check_schema
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

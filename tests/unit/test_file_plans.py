@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from symphra_cache import CacheManager, _sqlite, _sqlite_limits
+from symphra_cache import CacheManager, _sqlite, _sqlite_limits, _sqlite_schema
 from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BOUNDED = "LIMIT"
 QUERIES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # Run when a file is opened: what tables it has, and whether its books are right.
-AT_OPENING = {_sqlite._TABLES, _sqlite_limits._IS_BUILT, *_sqlite_limits._SCHEMA} | {
+AT_OPENING = {_sqlite_schema._TABLES, _sqlite_limits._IS_BUILT, *_sqlite_limits._SCHEMA} | {
     _sqlite_limits._COUNTED,
     _sqlite_limits._RECOUNT,
 }

@@ -47,6 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite_identity",
         "_sqlite_outages",
         "_sqlite_quarantine",
+        "_sqlite_schema",
         "_sqlite_worker",
         "_wal_index",
         "_redis_clients",
