@@ -37,9 +37,10 @@ def evictions(adapter: Adapter, ttl: int) -> Loop:
     return Loop(calls, calls.each_set(), chunked(names, 1_000), 1_000_000, pairs=pairs)
 
 
+MOKA_LRU = "moka-py lru"
 PEERS = (
     *CORE,
-    ("moka-py lru", partial(blocking.moka, policy="lru"), ONE_TTL),
+    (MOKA_LRU, partial(blocking.moka, policy="lru"), ONE_TTL),
     ("cachebox TTLCache", blocking.cachebox_ttl, f"{ONE_TTL}; first in, first out"),
     ("cachebox VTTLCache", blocking.cachebox_vttl, "evicts what expires first"),
     ("theine", blocking.theine, ""),
@@ -49,6 +50,13 @@ PEERS = (
     (PREDECESSOR, symphra, ""),
 )
 GOALS = (Goal("M2", LRU, 1.2, MOKA), Goal("M2", S3FIFO, None, MOKA))
+# By default moka-py admits hardly any of these keys (3 in 10,000): then a set stores nothing, and
+# nothing goes. With its LRU policy it does what ours does.
+EVICTING = (
+    Goal("M2", LRU, 1.2, MOKA_LRU),
+    Goal("M2", LRU, None, MOKA),
+    Goal("M2", S3FIFO, None, MOKA_LRU),
+)
 
 WRITES = (
     Work(
@@ -62,8 +70,8 @@ WRITES = (
         "set-evicting",
         "`set` of a new key into a full cache: int, with a time to live",
         contestants(PEERS, evictions, TTL),
-        GOALS,
-        (DICT, MOKA),
+        EVICTING,
+        (DICT, MOKA, MOKA_LRU),
         plot=True,
     ),
 )
