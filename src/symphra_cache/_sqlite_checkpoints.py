@@ -30,6 +30,9 @@ _TOO_LONG = 6_000
 _STEP = 1_000
 # While it is copied with the write lock held, so long is waited for readers; and for the lock.
 _PATIENCE_MS = 100
+# SQLite waits for whoever holds a mark of readers, though those that came meanwhile have moved the
+# mark to the end, where they are in nobody's way. Another try sees that.
+_TRIES = 3
 
 
 def has_reset_bug(version: tuple[int, ...]) -> bool:
@@ -61,7 +64,20 @@ class Checkpoints:
         # Tried just now, and readers or another process were in the way? Later again.
         if (pages - copied < _STEP and not is_too_long) or 0 <= pages - self._tried_at < _STEP:
             return
-        self._tried_at = -_STEP if checkpoint(db, is_blocking=is_too_long) else pages
+        is_copied = _copied_in_tries(db) if is_too_long else checkpoint(db)
+        self._tried_at = -_STEP if is_copied else pages
+
+
+def _copied_in_tries(db: FileConnection) -> bool:
+    """Copy the log with the write lock held; try again as long as that gets further."""
+    for _ in range(_TRIES):
+        _, before = _lengths(db)
+        if checkpoint(db, is_blocking=True):
+            return True
+        _, copied = _lengths(db)
+        if copied <= before:
+            break
+    return False
 
 
 def _lengths(db: FileConnection) -> tuple[int, int]:
