@@ -111,7 +111,8 @@ class RedisCluster:
 
     They keep nothing on disk but who they are: a killed primary that is started again before its
     replica has taken over comes back empty, and empties the replica. So after `kill` call
-    `wait_ok`, then `restart`.
+    `wait_ok`, then `restart`. They are reached without TLS: the ports that they tell clients of
+    each other are the plain ones.
 
     Args:
         config: further lines of each node's configuration, as for `RedisServer`.
