@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -26,13 +27,24 @@ import redis
 import trustme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HOST = "127.0.0.1"
 USER = "tester"
 PASSWORD = "p@ss/w:rd%1"  # every character of it means something in a URL
 SECONDS_TO_START = 20
 ATTEMPTS = 10
+# Below those that systems give to outgoing connections: a server that is started again finds its
+# port free, and who knocks at a dead one's never reaches itself.
+PORTS = range(10_000, 20_000)
+BUS = 10_000  # so far above its port a node of a cluster listens for the others
+
+# Replicas that are attached within a fraction of a second.
+QUICK_REPLICATION: dict[str, object] = {
+    "repl-diskless-sync": "yes",
+    "repl-diskless-sync-delay": 0,
+    "repl-ping-replica-period": 1,
+}
 
 _GUARD = Path(__file__).with_name("redis_guard.py")
 
@@ -71,12 +83,36 @@ def authority(name: str) -> trustme.CA:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free just now. Somebody may be faster: the caller tries again."""
-    holders = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports: list[int] = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
+    """Return ports that were free just now, and their bus's too.
+
+    Somebody may be faster: the caller tries again.
+    """
+    found: list[int] = []
+    draw = SystemRandom()  # not the seeded one, with which two runs would draw the same
+    with ExitStack() as holders:
+        while len(found) < count:
+            port = draw.choice(PORTS)
+            try:
+                for taken in (port, port + BUS):
+                    holders.enter_context(socket.create_server((HOST, taken)))
+            except OSError:
+                continue
+            found.append(port)
+    return found
+
+
+def until(condition: Callable[[], bool], seconds: float, told: Callable[[], str]) -> None:
+    """Wait until a condition holds; fail with what is ``told`` after so many seconds.
+
+    An error of a server means not yet: it is starting or loading.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(redis.RedisError):
+            if condition():
+                return
+        time.sleep(0.05)
+    raise RedisServerError(f"not within {seconds} s: {told()}")
 
 
 def patient(url: str) -> str:
@@ -91,6 +127,8 @@ class RedisServer:
         config: further lines of its configuration, ``_`` for ``-``: ``maxmemory="1mb"``.
     """
 
+    arguments: tuple[str, ...] = ()  # of the program, after its configuration
+
     def __init__(self, **config: object) -> None:
         # Short, for the path of a socket has 104 characters at the most.
         self.folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))
@@ -99,6 +137,7 @@ class RedisServer:
         self._owner = os.getpid()
         self._guard: subprocess.Popen[bytes] | None = None
         self.pid = 0
+        self.paused = False
         self._write_certificates()
         self._direct = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=10, retry=None)
         self._start_on_free_ports()
@@ -117,6 +156,10 @@ class RedisServer:
     def other_ca(self) -> str:
         """Path of certificates that don't."""
         return str(self.folder / "other.pem")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return HOST, self.port
 
     @property
     def url(self) -> str:
@@ -155,15 +198,33 @@ class RedisServer:
     def pause(self) -> None:
         """Stop it from answering; its connections stay."""
         os.kill(self.pid, signal.SIGSTOP)
+        self.paused = True
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
+        self.paused = False
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives, paused or not."""
+        return self._guard is not None and self._guard.poll() is None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it runs and is not paused."""
+        return self.running and not self.paused
+
+    @property
+    def processes(self) -> list[int]:
+        """The server's process and its guard's, while it runs."""
+        return [self.pid, self._guard.pid] if self._guard is not None else []
 
     def close(self) -> None:
         """End it and remove its folder."""
         if os.getpid() == self._owner:
             self.kill()
             self._direct.close()
+            atexit.unregister(self.close)
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def fresh(self) -> Self:
@@ -201,11 +262,11 @@ class RedisServer:
 
     def _started(self) -> bool:
         (self.folder / "log").unlink(missing_ok=True)
-        (self.folder / "redis.conf").write_text(self._configuration())
+        self._write_configuration()
         translated = 0 if speaks_tls() else self.tls_port
         command: list[object] = [sys.executable, "-I", "-S", _GUARD, os.getpid()]
         command += [self.port, translated, self.folder / "server.pem", self.folder / "server.key"]
-        command += ["--", executable(), self.folder / "redis.conf"]
+        command += ["--", executable(), self.folder / "redis.conf", *self.arguments]
         with (self.folder / "log").open("ab") as log:
             self._guard = subprocess.Popen(
                 [str(word) for word in command],
@@ -250,6 +311,7 @@ class RedisServer:
                 os.kill(self.pid, signal.SIGCONT)
                 os.kill(self.pid, how)
             guard.wait(20)
+        self.paused = False
         self._dismiss()
 
     def _dismiss(self) -> None:
@@ -259,6 +321,9 @@ class RedisServer:
             assert guard.stdin is not None
             guard.stdin.close()
             guard.wait(20)
+
+    def _write_configuration(self) -> None:
+        (self.folder / "redis.conf").write_text(self._configuration())
 
     def _configuration(self) -> str:
         lines: dict[str, object] = {
@@ -301,7 +366,6 @@ def running_server(**config: object) -> Iterator[RedisServer]:
         yield server
     finally:
         server.close()
-        atexit.unregister(server.close)
 
 
 @functools.cache
