@@ -60,6 +60,7 @@ class HotTier:
         generation: entries of another one have to be read again.
         seen: the header that belongs to the generation.
         header: returns the header as it is now; nothing is served while there is none.
+        unmapped: stands in for it where it can't be mapped.
         look_at: monotonic time from which on nothing is served until somebody has looked
             whether the file is still the one at its path.
         turn: whoever changes anything but the order of the entries has it.
@@ -73,6 +74,7 @@ class HotTier:
         self.generation: int = 0
         self.seen: bytes = b""
         self.header: Callable[[slice], bytes] = _nothing
+        self.unmapped: Callable[[slice], bytes] = _nothing
         self.identity: object = None
         self.look_at: float = 0.0
         self.turn: Turn = Turn()
@@ -320,10 +322,7 @@ class HotTier:
                     self._put(name, self._locked_at, value)
 
     def begin_single(self, name: bytes) -> None:
-        """Do what `begin` and `locked` do, before a statement that does all at once.
-
-        Who commits before it makes the counter rise by more than one, which is seen then.
-        """
+        """Do what `begin` and `locked` do; who commits before us makes the counter rise by two."""
         # Hot path: what `Turn` does as a context manager costs less written out.
         turn, me, outermost = self.turn, get_ident(), False
         try:
@@ -384,7 +383,7 @@ class HotTier:
             if identity != self.identity:
                 self._forget()
                 self.identity = identity
-            self.header = header or _nothing
+            self.header = header or self.unmapped
 
     def drop(self, names: Iterable[bytes]) -> None:
         """Forget entries that this process has just removed because they had expired."""

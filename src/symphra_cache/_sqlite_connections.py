@@ -59,9 +59,15 @@ class _Resources:
         self.writer, self.loop_writer = writer(), writer()
         self.workers: dict[Guarded, Worker] = {}
         self.groups: Groups | None = None
+        tier.unmapped = self._version
 
     def all(self) -> tuple[Guarded, ...]:
         return self.reader, self.writer, self.loop_reader, self.loop_writer
+
+    def _version(self, _: slice) -> bytes:
+        """Stand in for the WAL index's header: one that changes with our own commits, too."""
+        # Always of the same connection: each counts for itself.
+        return (self.reader if self.reader.is_open() else self.loop_reader).version()
 
     def close(self) -> None:
         """Close everything, or wait until a thread that does so already has done it."""

@@ -368,8 +368,8 @@ def close_connection(db: FileConnection) -> None:
 def attach_tier(db: FileConnection, tier: HotTier) -> None:
     """Have a hot tier serve the file of a connection, as far as its WAL index can be mapped.
 
-    Where it can't (too many open files, say), every read reads the file, and SQLite itself
-    decides when the log is copied.
+    Where it can't (too many open files, say), each hit asks SQLite whether anybody has committed,
+    and SQLite itself decides when the log is copied.
     """
     with opening():
         file = db.file

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import suppress
+from struct import pack
 from time import monotonic
 
 from symphra_cache._sqlite import SMALL, fetch, keep_bounds, store, store_at_once, sweep
@@ -146,8 +147,8 @@ class Guarded:
             self._drop()
         if self._db is None:
             self._db = self._open()
-        elif not self._tier.now():  # perhaps its WAL index can be mapped by now
-            attach_tier(self._db, self._tier)
+        elif self._tier.header is self._tier.unmapped or not self._tier.now():
+            attach_tier(self._db, self._tier)  # perhaps its WAL index can be mapped by now
         self._look_at = self._tier.look_at = now + _LOOK_EVERY
         return self._db
 
@@ -165,6 +166,29 @@ class Guarded:
         with self._lock:
             self._closed = True
             self._drop()
+
+    def is_open(self) -> bool:
+        """Tell whether there is a connection now."""
+        return self._db is not None
+
+    def version(self) -> bytes:
+        """Return what changes whenever another connection commits, in the form of a header.
+
+        Never as by one commit alone, since it does not tell our own from those of others. Empty
+        while the connection is in use, for which an event loop must not wait, or is not open.
+        """
+        if not self._lock.acquire(False):
+            return b""
+        try:
+            db = self._db
+            if db is None:
+                return b""
+            (version,) = db.execute("PRAGMA data_version").fetchone()
+            return pack("=QI", id(db), 2 * version & 0xFFFFFFFF)
+        except sqlite3.Error:
+            return b""
+        finally:
+            self._lock.release()
 
     def is_closed(self) -> bool:
         """Tell whether nothing more will be run."""
