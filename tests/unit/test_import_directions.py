@@ -54,6 +54,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_options",
         "_redis_pools",
         "_redis_scripts",
+        "_redis_topology",
         "_memory_store",
         "_expiry",
         "_eviction",

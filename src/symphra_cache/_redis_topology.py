@@ -1,0 +1,160 @@
+"""Which servers a URL for Redis Sentinel or Redis Cluster names. Connects to nothing.
+
+Not in use yet: `RedisBackend` refuses these schemes until it has clients that serve them.
+Messages count hosts instead of showing them: what looks like a host or a port may be a part of
+a password that lacks its percent-encoding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from symphra_cache.exceptions import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from symphra_cache._config_urls import Address
+
+__all__ = ["TOPOLOGY_SCHEMES", "Topology", "check_topology_options", "topology_of"]
+
+TOPOLOGY_SCHEMES: tuple[str, ...] = (
+    "redis+sentinel://",
+    "rediss+sentinel://",
+    "redis+cluster://",
+    "rediss+cluster://",
+)
+"""How URLs begin that name several servers; with ``rediss`` these are reached by TLS."""
+
+_PORTS = {"sentinel": 26379, "cluster": 6379}
+_FORMS = {
+    "sentinel": "redis+sentinel://[user:password@]host[:port],host[:port]/service[?db=0]",
+    "cluster": "redis+cluster://[user:password@]host[:port],host[:port]",
+}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s%]+)(?::([0-9]{1,5}))?")
+# Printable ASCII without "/" and "@": with one of these, a password lacks its encoding.
+_SERVICE = re.compile("[!-.0-?A-~]+")
+_DATABASE = re.compile("/?[0-9]{0,7}")
+
+
+class Topology(NamedTuple):
+    """The servers that are asked for all others.
+
+    Attributes:
+        kind: ``"sentinel"`` or ``"cluster"``.
+        hosts: name or address, and port, of the sentinels, or of some nodes of the cluster.
+        service: what the sentinels call the master that is wanted, ``None`` for a cluster.
+        tls: whether all of them are reached by TLS.
+    """
+
+    kind: str
+    hosts: tuple[tuple[str, int], ...]
+    service: str | None
+    tls: bool
+
+    @property
+    def where(self) -> str:
+        """Where the servers are, without any secret."""
+        shown = [
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts
+        ]
+        service = "" if self.service is None else f"/{self.service}"
+        return f"{self.kind} {','.join(shown)}{service}"
+
+
+def topology_of(address: Address) -> Topology | None:
+    """Return the servers that a URL names; ``None`` if it is for a single one.
+
+    Args:
+        address: the URL in its parts; user and password may stand before the hosts.
+
+    Raises:
+        ConfigurationError: it lacks the service or a host, names a host twice or a database
+            that can't be, or can't be read.
+    """
+    if f"{address.scheme}://" not in TOPOLOGY_SCHEMES:
+        return None
+    transport, _, kind = address.scheme.partition("+")
+    servers = address.host.rpartition("@")[2].split(",")
+    hosts = [_host(kind, number, text) for number, text in enumerate(servers, 1)]
+    _refuse_twins(hosts)
+    return Topology(kind, tuple(hosts), _service(kind, address.path), transport == "rediss")
+
+
+def check_topology_options(topology: Topology, options: Mapping[str, Any]) -> None:
+    """Refuse options that have no meaning beside several servers.
+
+    Args:
+        topology: the servers.
+        options: those of `ClientOptions`, from the query and the arguments.
+
+    Raises:
+        ConfigurationError: there is one.
+    """
+    for name in ("host", "port", "unix_socket_path"):
+        if name in options:
+            raise ConfigurationError(
+                f"{name} can't stand beside a {topology.kind} URL, which names the servers; "
+                "leave one of the two out"
+            )
+    if topology.kind == "cluster" and options.get("db", 0) != 0:
+        raise _one_database()
+
+
+def _host(kind: str, number: int, text: str) -> tuple[str, int]:
+    if not text:
+        raise ConfigurationError(f"url: host {number} is empty; its form is {_FORMS[kind]}")
+    found = _HOST.fullmatch(text)
+    if found is None:
+        raise _unreadable(kind, f"host {number}")
+    port = int(found[2] or _PORTS[kind])
+    if not 1 <= port <= 65_535:
+        raise ConfigurationError(f"url: port of host {number} must be from 1 to 65535")
+    try:
+        # Names are compared, and DNS makes no difference between cases.
+        return unquote(found[1].strip("[]"), errors="strict").lower(), port
+    except UnicodeDecodeError:
+        raise _unreadable(kind, f"host {number}") from None
+
+
+def _refuse_twins(hosts: list[tuple[str, int]]) -> None:
+    first: dict[tuple[str, int], int] = {}
+    for number, host in enumerate(hosts, 1):
+        earlier = first.setdefault(host, number)
+        if earlier != number:
+            raise ConfigurationError(
+                f"url: host {number} is host {earlier} once more; leave one of the two out"
+            )
+
+
+def _service(kind: str, path: str) -> str | None:
+    if kind == "cluster":
+        if not _DATABASE.fullmatch(path):
+            raise _unreadable(kind, "what follows the hosts")
+        if path.strip("/0"):
+            raise _one_database()
+        return None
+    service = path.removeprefix("/")
+    if not service:
+        raise ConfigurationError(
+            "url: the name of the service is missing, by which the sentinels know the master; "
+            f"the form is {_FORMS[kind]}"
+        )
+    if not _SERVICE.fullmatch(service):
+        raise _unreadable(kind, "the name of the service")
+    return service
+
+
+def _unreadable(kind: str, what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"url: {what} can't be read; the form is {_FORMS[kind]}, with special characters in user "
+        "and password percent-encoded"
+    )
+
+
+def _one_database() -> ConfigurationError:
+    return ConfigurationError("db must be 0 in a cluster, which has no other; leave it out")
