@@ -9,6 +9,8 @@ from symphra_cache._sync.redis import SyncRedisOps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
     import redis.asyncio
 
@@ -31,13 +33,25 @@ class RedisBackend(RedisKeyspace):
 
     Args:
         url: ``redis://[user:password@]host[:port][/db]``, ``rediss://…`` with TLS, or
-            ``unix://[user:password@]/path/to/socket?db=0``. Arguments complete it.
+            ``unix://[user:password@]/path/to/socket?db=0``. Also the master that sentinels know,
+            ``redis+sentinel://[user:password@]host[:port],host[:port]/service[?db=0]``, and a
+            cluster, ``redis+cluster://[user:password@]host[:port],host[:port]``; user and
+            password are the data servers', ``rediss+…`` reaches all of them by TLS. Arguments
+            complete it.
         host: name or address of the server, ``"localhost"`` by default.
         port: its port, 6379 by default.
         db: number of the database, 0 by default.
         username: user of an access control list.
         password: its password.
         unix_socket_path: path of the server's socket, instead of host and port.
+        sentinels: addresses of Redis Sentinels, ``"host"``, ``"host:port"`` or ``(host, port)``,
+            instead of host and port; 26379 is their port by default. They are asked for the
+            master with each new connection, and the last one that knew it is asked first.
+        service_name: what the sentinels call the master.
+        sentinel_username: user of the sentinels' own access control list.
+        sentinel_password: its password; they are never sent the one of the data servers.
+        startup_nodes: addresses of some nodes of a Redis Cluster, likewise; the others are
+            learned from them.
         ssl: whether to use TLS; the server's certificate is verified.
         ssl_ca_certs: path of certificates to trust, besides the system's.
         ssl_certfile: path of the client's certificate.
@@ -68,6 +82,11 @@ class RedisBackend(RedisKeyspace):
         username: str | None = None,
         password: str | None = None,
         unix_socket_path: str | None = None,
+        sentinels: Sequence[str | tuple[str, int]] | None = None,
+        service_name: str | None = None,
+        sentinel_username: str | None = None,
+        sentinel_password: str | None = None,
+        startup_nodes: Sequence[str | tuple[str, int]] | None = None,
         ssl: bool | None = None,
         ssl_ca_certs: str | None = None,
         ssl_certfile: str | None = None,
@@ -88,6 +107,11 @@ class RedisBackend(RedisKeyspace):
             "username": username,
             "password": password,
             "unix_socket_path": unix_socket_path,
+            "sentinels": sentinels,
+            "service_name": service_name,
+            "sentinel_username": sentinel_username,
+            "sentinel_password": sentinel_password,
+            "startup_nodes": startup_nodes,
             "ssl": ssl,
             "ssl_ca_certs": ssl_ca_certs,
             "ssl_certfile": ssl_certfile,
