@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    import redis
-    import redis.asyncio
-
     from symphra_cache._config_urls import Address
+    from symphra_cache._redis_breaker import NodeBreaker
     from symphra_cache._redis_pools import LoopPool, ThreadPool
     from symphra_cache._redis_topology import Topology
 
@@ -101,23 +99,13 @@ class ClientOptions:
         names = ("password", *_OF_SENTINELS)
         return [self._options[name] for name in names if self._options.get(name)]
 
-    def blocking_client(self) -> redis.Redis:
-        """Make the client of the blocking face."""
-        import redis
-
-        return redis.Redis.from_pool(self.thread_pool())  # the client owns it and closes it
-
-    def asyncio_client(self) -> tuple[redis.asyncio.Redis, LoopPool]:
-        """Make a client for the running loop."""
-        import redis.asyncio
-
-        pool = self.loop_pool()
-        return redis.asyncio.Redis.from_pool(pool), pool
-
-    def thread_pool(self, address: tuple[str, int] | None = None) -> ThreadPool:
+    def thread_pool(
+        self, breaker: NodeBreaker, address: tuple[str, int] | None = None
+    ) -> ThreadPool:
         """Make a pool of the blocking face.
 
         Args:
+            breaker: the circuit of the server.
             address: host and port of the one node of a cluster that its connections lead to;
                 ``None`` for the server, or the master that the sentinels name.
 
@@ -131,9 +119,11 @@ class ClientOptions:
         from symphra_cache._redis_pools import ThreadPool
 
         options = self._pool_options(redis.connection, address)
-        return ThreadPool(max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options)
+        return ThreadPool(
+            breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
+        )
 
-    def loop_pool(self, address: tuple[str, int] | None = None) -> LoopPool:
+    def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
         """Make a pool for the running loop; see `thread_pool`."""
         import redis.asyncio
         from redis.asyncio.retry import Retry
@@ -143,6 +133,7 @@ class ClientOptions:
 
         options = self._pool_options(redis.asyncio.connection, address)
         return LoopPool(
+            breaker,
             self._tls,
             max_connections=_LOOP_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
