@@ -47,9 +47,8 @@ def _address(answer: Any) -> tuple[str, int]:
 
 def _nobody_knows(sentinels: Sentinels, last: Exception | None) -> redis.ConnectionError:
     """Return the error for a look-up without result: ``last`` is what one sentinel met."""
-    what = "names the master of" if last else "knows"
-    reason = f": {last}" if last else ""
-    return redis.ConnectionError(f"no sentinel {what} {sentinels.service!r}{reason}")
+    reason = f"names {sentinels.service!r}: {last}" if last else f"knows {sentinels.service!r}"
+    return redis.ConnectionError(f"no sentinel {reason}")
 
 
 def _check_role(greeting: Any) -> None:
