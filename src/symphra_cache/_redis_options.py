@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    import redis
-    import redis.asyncio
-
     from symphra_cache._config_urls import Address
+    from symphra_cache._redis_breaker import NodeBreaker
     from symphra_cache._redis_pools import LoopPool, ThreadPool
     from symphra_cache._redis_topology import Topology
 
@@ -103,23 +101,13 @@ class ClientOptions:
         names = ("password", *_OF_SENTINELS)
         return [self._options[name] for name in names if self._options.get(name)]
 
-    def blocking_client(self) -> redis.Redis:
-        """Make the client of the blocking face."""
-        import redis
-
-        return redis.Redis.from_pool(self.thread_pool())  # the client owns it and closes it
-
-    def asyncio_client(self) -> tuple[redis.asyncio.Redis, LoopPool]:
-        """Make a client for the running loop."""
-        import redis.asyncio
-
-        pool = self.loop_pool()
-        return redis.asyncio.Redis.from_pool(pool), pool
-
-    def thread_pool(self, address: tuple[str, int] | None = None) -> ThreadPool:
+    def thread_pool(
+        self, breaker: NodeBreaker, address: tuple[str, int] | None = None
+    ) -> ThreadPool:
         """Make a pool of the blocking face.
 
         Args:
+            breaker: the circuit of the server.
             address: host and port of the one node of a cluster that its connections lead to;
                 ``None`` for the server, or the master that the sentinels name.
 
@@ -138,9 +126,11 @@ class ClientOptions:
 
             kinds = _redis_sentinel.BLOCKING
         options = self._pool_options(kinds, address)
-        return ThreadPool(max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options)
+        return ThreadPool(
+            breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
+        )
 
-    def loop_pool(self, address: tuple[str, int] | None = None) -> LoopPool:
+    def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
         """Make a pool for the running loop; see `thread_pool`."""
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
@@ -155,6 +145,7 @@ class ClientOptions:
             kinds = _redis_sentinel.ASYNCIO
         options = self._pool_options(kinds, address)
         return LoopPool(
+            breaker,
             self._tls,
             max_connections=_LOOP_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),

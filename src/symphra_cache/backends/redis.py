@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from symphra_cache._async.redis import AsyncRedisOps
+from symphra_cache._async.redis_routes import AsyncOneServer
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._redis import RedisStore
+from symphra_cache._redis_breaker import CircuitBreaker
+from symphra_cache._redis_deployment import Deployment
 from symphra_cache._sync.redis import SyncRedisOps
+from symphra_cache._sync.redis_routes import SyncOneServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +21,15 @@ if TYPE_CHECKING:
     from symphra_cache._metrics import Counters
     from symphra_cache.serializers import Serializer
 
-__all__ = ["RedisBackend"]
+__all__ = ["CircuitBreaker", "RedisBackend"]
+
+
+# Of settings only, so one will do.
+_BREAKER = CircuitBreaker()
+
+
+class OneServer(AsyncOneServer, SyncOneServer):
+    """The way to a single server, both faces."""
 
 
 class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
@@ -63,6 +75,8 @@ class RedisBackend(RedisKeyspace):
         client: a ``redis.Redis`` of the program's own for the blocking face, instead of all
             the above; not closed by us.
         async_client: a ``redis.asyncio.Redis`` likewise, for the one loop that it belongs to.
+        breaker: after how many failures a server is left alone, and for how long, so that a dead
+            one does not cost every call a time-out; ``None``: never.
         serializer: how values are written; ``MessagePackSerializer()`` by default.
         max_value_bytes: a value larger than this, serialized, is refused.
 
@@ -97,6 +111,7 @@ class RedisBackend(RedisKeyspace):
         socket_connect_timeout: float | None = None,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
+        breaker: CircuitBreaker | None = _BREAKER,
         serializer: Serializer | None = None,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
@@ -121,8 +136,9 @@ class RedisBackend(RedisKeyspace):
             "socket_timeout": socket_timeout,
             "socket_connect_timeout": socket_connect_timeout,
         }
-        store = RedisStore(url, arguments, client, async_client, serializer, max_value_bytes)
-        super().__init__(store, "")
+        deployment = Deployment(url, arguments, client, async_client, breaker)
+        routes = OneServer(deployment)
+        super().__init__(RedisStore(deployment, routes, serializer, max_value_bytes), "")
 
     def keyspace(self, path: str, counters: Counters) -> RedisKeyspace:
         """Return the view on a namespace that counts into ``counters``."""
