@@ -300,6 +300,9 @@ def _transport(connection: Any) -> Any:
 
 def _taken_writers(connections: Iterable[Any]) -> list[asyncio.StreamWriter]:
     """Take from the connections what they would close, or warn of, themselves."""
+    connections = [*connections]
+    asking = [getattr(connection, "asking", None) for connection in connections]
+    connections += filter(None, asking)  # those to sentinels, which are in no pool
     writers = [connection._writer for connection in connections]
     for connection in connections:
         connection._writer = connection._reader = None
