@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
     from typing import TypeAlias, TypeVar
 
-    from symphra_cache._outages import Debt, Outages
+    from symphra_cache._debts import Debt
+    from symphra_cache._outages import Outages
     from symphra_cache._usage import Usage
     from symphra_cache.backends.base import Backend, Keyspace
 

@@ -33,7 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("_async", "_async.*", "_sync", "_sync.*"),
     # What both faces share: states first, then what these are built of.
     ("_manager", "_degrading", "_memory", "_file", "_redis", "_null"),
-    ("_outages",),
+    ("_outages", "_debts"),
     ("_flights", "_tags", "_events", "_primitives", "backends.base"),
     (
         "_hot_load",
@@ -84,7 +84,7 @@ STRANGERS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (
         (
             *("manager", "_manager", "_async.manager", "_sync.manager"),
-            *("_outages", "_degrading*", "_async.degrading", "_sync.degrading"),
+            *("_outages", "_debts", "_degrading*", "_async.degrading", "_sync.degrading"),
         ),
         ("backends.memory", "_async.memory*", "_sync.memory*", "_memory*"),
         (

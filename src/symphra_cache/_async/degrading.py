@@ -1,5 +1,5 @@
 # Source of the blocking twin: edit here, then run scripts/run_unasync.py.
-"""One face of a keyspace that answers outages itself; ``_outages.py`` says what it remembers.
+"""One face of a keyspace that answers outages itself; ``_debts.py`` says what it remembers.
 
 Every operation calls the backend; what raises `BackendUnavailableError` gets the answer of a
 cache that holds nothing. Reads, and what decides by what stands there (``pop``, ``touch``), pay
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from time import monotonic
 
+from symphra_cache._debts import ALL, NESTED, Wide, aended
 from symphra_cache._degrading import QUICK, ROUNDS, DegradingState
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_key, checked_keys, checked_mapping
-from symphra_cache._outages import ALL, NESTED, READ, REMOVAL, WRITE, Wide, aended
+from symphra_cache._outages import READ, REMOVAL, WRITE
 from symphra_cache._patterns import compile_pattern
 from symphra_cache._ttl import milliseconds
 from symphra_cache.exceptions import BackendUnavailableError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from typing import Any, TypeVar
 
+    from symphra_cache._debts import Claim, Debt, Entry
     from symphra_cache._degrading import AsyncCall
-    from symphra_cache._outages import Claim, Debt, Entry
     from symphra_cache.types import TTL
 
     T = TypeVar("T")
