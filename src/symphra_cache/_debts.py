@@ -122,8 +122,13 @@ class Entry(NamedTuple):
 
     ledger: Ledger | None
     mark: int
-    claims: frozenset[Claim] = frozenset()
-    is_covered: bool = False
+    claims: frozenset[Claim]
+    is_covered: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no removal can take away what is written."""
+        return not self.claims and not self.is_covered
 
 
 class Ledger:

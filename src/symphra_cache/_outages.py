@@ -95,8 +95,13 @@ class Outages:
             ledger = self._ledgers.get(path)
             return bool(ledger and ledger.owed) or self._is_covered(path)
 
+    def concerns(self, path: str, key: str) -> bool:
+        """Tell whether a removal of a key is owed or under way."""
+        with self._lock:
+            return any(self._debts_on(path, key))
+
     def under_way(self, path: str, key: str) -> frozenset[Claim]:
-        """Return the removals under way that a key is among."""
+        """Return the removals of a key that are under way."""
         with self._lock:
             found = [ledger.claims.get(debt) for ledger, debt in self._debts_on(path, key)]
             return frozenset([claim for claim in found if claim is not None])
@@ -145,14 +150,14 @@ class Outages:
 
     # --- paying -----------------------------------------------------------------------
 
-    def claim(self, mark: int) -> Claim | None:
+    def claim(self, mark: int, *, is_first: bool) -> Claim | None:
         """Return debts, no younger than this, for the caller to pay; ``None`` if there are none.
 
-        While nothing shows that the backend works again a single key has to do.
+        Until one is paid a single key has to do: in an outage this is all that each call sends.
         """
         with self._lock:
             for ledger in self._ledgers.values():
-                debts = ledger.claimable(mark, 1 if self._failing else _BATCH)
+                debts = ledger.claimable(mark, 1 if is_first and self._failing else _BATCH)
                 if debts:
                     claim = Claim(ledger, debts)
                     ledger.claims.update(dict.fromkeys(debts, claim))
@@ -169,6 +174,8 @@ class Outages:
             for debt in missed:
                 if debt in ledger.owed:
                     ledger.owed[debt] = ledger.owed.pop(debt)
+            if missed and self._ledgers.get(ledger.path) is ledger:
+                self._ledgers[ledger.path] = self._ledgers.pop(ledger.path)
             left = frozenset(missed)
             ledger.discharge({debt: age for debt, age in claim.debts.items() if debt not in left})
             self._close(ledger.path)
@@ -191,8 +198,10 @@ class Outages:
             )
             return Entry(ledger, self.age, frozenset(claims), is_covered)
 
-    def leave(self, path: str, entry: Entry, keys: Collection[str], *, is_paid: bool) -> None:
-        """End a write; if that made up for what was owed, forget that."""
+    def leave(
+        self, path: str, entry: Entry, keys: Collection[str], written: Collection[str]
+    ) -> None:
+        """End a write; what it has written is not owed any more, if nothing can take it away."""
         with self._lock:
             ledger = entry.ledger
             if ledger is None:
@@ -201,8 +210,8 @@ class Outages:
                 writers = ledger.writing.pop(key, 1) - 1
                 if writers:
                     ledger.writing[key] = writers
-            if is_paid:
-                ledger.discharge(dict.fromkeys(keys, entry.mark))
+            if entry.is_free:
+                ledger.discharge(dict.fromkeys(written, entry.mark))
             self._close(path)
 
     # --- fork -------------------------------------------------------------------------

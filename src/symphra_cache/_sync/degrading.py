@@ -169,7 +169,7 @@ class SyncDegradingOps(DegradingState):
 
     def _answer(self, change: SyncCall[T], key: str, *arguments: Any) -> T:
         """Do what has no answer without the backend: an outage raises."""
-        if self._outages.alert and self._owes(checked_key(key)):
+        if self._outages.alert and self._outages.concerns(self._path, checked_key(key)):
             self._free(checked_key(key))
         try:
             answer = change(key, *arguments)
@@ -228,14 +228,18 @@ class SyncDegradingOps(DegradingState):
         """
         for _ in range(ROUNDS):
             entry = self._outages.enter(self._path, keys)
-            is_safe = False
+            written: list[str] = []
             try:
                 answer = write(*arguments, **named)
-                is_safe = not entry.claims and not entry.is_covered
+                written = keys
+            except BackendUnavailableError as error:
+                failed = frozenset(error.failed or keys)
+                written = [key for key in keys if key not in failed]
+                raise
             finally:
-                self._outages.leave(self._path, entry, keys, is_paid=is_safe)
+                self._outages.leave(self._path, entry, keys, written)
             self._worked(WRITE)
-            if is_safe:
+            if entry.is_free:
                 return answer
             if not self._passed(entry):
                 break
@@ -331,8 +335,8 @@ class SyncDegradingOps(DegradingState):
     def _pay(self) -> None:
         """Remove all that is owed by now, of every namespace, unless others are at it."""
         outages = self._outages
-        mark = outages.age
-        while (claim := outages.claim(mark)) is not None:
+        mark, is_first = outages.age, True
+        while (claim := outages.claim(mark, is_first=is_first)) is not None:
             missed: Collection[Debt] = claim.debts
             try:
                 self._remove(claim)
@@ -343,6 +347,7 @@ class SyncDegradingOps(DegradingState):
             finally:
                 outages.finish(claim, missed)
             self._worked(REMOVAL)
+            is_first = False
 
     def _remove(self, claim: Claim) -> None:
         keyspace, wide = claim.ledger.keyspace, claim.wide
