@@ -245,7 +245,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
 
 
 BEGUN = (logging.WARNING, "outage of faulty")
-OVER = (logging.INFO, "the outage of faulty is over")
+OVER = (logging.WARNING, "the outage of faulty is over")
 
 
 def test_the_log_tells_when_an_outage_begins_and_ends(
