@@ -111,6 +111,12 @@ class ClientOptions:
         names = ("password", *_OF_SENTINELS)
         return [self._options[name] for name in names if self._options.get(name)]
 
+    @property
+    def call_seconds(self) -> float:
+        """How long a call may take: to connect, and to be answered."""
+        seconds: float = self._options["socket_connect_timeout"] + self._options["socket_timeout"]
+        return seconds
+
     def thread_pool(
         self, breaker: NodeBreaker, address: tuple[str, int] | None = None
     ) -> ThreadPool:
