@@ -6,9 +6,10 @@ from functools import partial
 
 from symphra_cache._redis_breaker import CircuitBreaker, NodeBreaker
 from symphra_cache._redis_cluster import Cluster
+from symphra_cache._redis_injected import checked_client, is_cluster, secrets_of
 from symphra_cache._redis_loops import Pools
 from symphra_cache._redis_nodes import LoopNodes, ThreadNodes
-from symphra_cache._redis_options import ClientOptions, checked_client
+from symphra_cache._redis_options import ClientOptions
 from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
@@ -58,7 +59,13 @@ class Deployment:
             _refuse_beside_client(url, arguments)
         options = ClientOptions(url, arguments)
         self.where: str = "an injected client" if injected else options.where
-        self.secrets: list[str] = [*options.secrets, *_passwords(injected)]
+        self.secrets: list[str] = [*options.secrets]
+        for one in injected:
+            self.secrets += secrets_of(one)
+            if is_cluster(one):  # its settings are to become connections of ours
+                raise ConfigurationError(
+                    "a RedisCluster can't be used yet; give url='redis+cluster://…' instead"
+                )
         topology = options.topology
         self.cluster: Cluster | None = None
         if topology is not None and topology.kind == "cluster":
@@ -96,11 +103,6 @@ def _refuse_beside_client(url: str | None, arguments: Mapping[str, Any]) -> None
         raise ConfigurationError(
             f"{what} can't stand beside an injected client, which knows its server already"
         )
-
-
-def _passwords(clients: list[Any]) -> list[str]:
-    known = [client.connection_pool.connection_kwargs.get("password") for client in clients]
-    return [password for password in known if password]
 
 
 def _given_pools(client: Any, async_client: Any, circuit: NodeBreaker) -> tuple[Any, Any]:
