@@ -6,6 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from symphra_cache import CacheManager
 
 
@@ -30,7 +32,20 @@ class Caller:
 
         return self.runner.run(scanned())
 
+    def scanning(self, cache: CacheManager) -> Iterator[str]:
+        """Yield the keys of a cache one by one."""
+        if self.runner is None:
+            yield from cache.scan()
+            return
+        keys = cache.ascan()
+        while (key := self.runner.run(_next(keys))) is not None:
+            yield key
+
     def wait(self) -> None:
         """Let the loop learn what has happened to its connections."""
         if self.runner is not None:
             self.runner.run(asyncio.sleep(0.01))
+
+
+async def _next(keys: AsyncIterator[str]) -> str | None:
+    return await anext(keys, None)

@@ -38,6 +38,7 @@ _WORDING = {
     "str": "a str",
     "path": "a path",
     "timedelta": "a timedelta",
+    "list": "a list of str",
     "none": "None",
 }
 
@@ -46,19 +47,22 @@ class OptionType(NamedTuple):
     """The values that an option takes.
 
     Attributes:
-        kinds: some of ``int float bool str path timedelta none``, or ``other`` for what the
-            annotation says beyond them.
+        kinds: some of ``int float bool str path timedelta list none``, or ``other`` for what
+            the annotation says beyond them.
         choices: the values of a ``Literal``.
+        items: kinds of what the list holds, ``str`` among them.
     """
 
     kinds: frozenset[str]
     choices: tuple[object, ...] = ()
+    items: frozenset[str] = frozenset()
 
     def converted(self, text: str) -> object:
         """Return the value that a text stands for.
 
         Where a ``str`` is welcome the text stays as it is, whatever else would do: the
-        password ``0123`` is no number, and the name ``none`` no ``None``.
+        password ``0123`` is no number, and the name ``none`` no ``None``. A list is written
+        with commas.
 
         Raises:
             ValueError: it stands for none.
@@ -79,6 +83,8 @@ class OptionType(NamedTuple):
             return float(text)
         if "bool" in self.kinds and text.lower() in _BOOLS:
             return _BOOLS[text.lower()]
+        if "list" in self.kinds:
+            return [part.strip() for part in text.split(",")]
         if "other" in self.kinds:
             return text
         raise ValueError
@@ -105,6 +111,8 @@ class OptionType(NamedTuple):
             return "bool" in kinds
         if isinstance(value, int):
             return "int" in kinds or "float" in kinds
+        if isinstance(value, list | tuple) and "list" in kinds:
+            return all(map(OptionType(self.items)._welcomes, value))
         return (
             (value is None and "none" in kinds)
             or (isinstance(value, float) and "float" in kinds)
@@ -132,6 +140,8 @@ _BY_TYPE: dict[type, str] = {
     types.NoneType: "none",
 }
 _BY_NAME = {plain.__name__: kind for plain, kind in _BY_TYPE.items()}
+# Of those that may be indexed; a list of strings has a text that can be split.
+_LISTS = frozenset({"list", "Sequence"})
 # Aliases whose text says what they are.
 _ALIASES = {"TTL": str(TTL)}
 
@@ -157,6 +167,8 @@ def _read_special(annotation: object, origin: object, arguments: tuple[object, .
         return read_annotation(arguments[0])
     if origin is os.PathLike:
         return read_annotation(origin)
+    if getattr(origin, "__name__", "") in _LISTS:
+        return _list_of(read_annotation(arguments[0]))
     # NewType, ForwardRef, and the `type` statement's alias, which is evaluated on access.
     for attribute in ("__supertype__", "__forward_arg__", "__value__"):
         try:
@@ -203,6 +215,8 @@ def _read_generic(name: str, parts: list[ast.expr]) -> OptionType:
         return _union([*map(_read_node, parts), *missing])
     if name == "Annotated":
         return _read_node(parts[0])
+    if name in _LISTS:
+        return _list_of(_read_node(parts[0]))
     return _read_name("PathLike" if name == "PathLike" else "")
 
 
@@ -211,10 +225,18 @@ def _literal(values: tuple[object, ...]) -> OptionType:
     return OptionType(kinds, tuple(value for value in values if value is not None))
 
 
+def _list_of(item: OptionType) -> OptionType:
+    if "str" not in item.kinds:  # its text could be split, but not converted
+        return ANYTHING
+    return OptionType(frozenset({"list"}), items=item.kinds)
+
+
 def _union(members: Iterable[OptionType]) -> OptionType:
     kinds: frozenset[str] = frozenset()
     choices: tuple[object, ...] = ()
+    items: frozenset[str] = frozenset()
     for member in members:
         kinds |= member.kinds
         choices += member.choices
-    return OptionType(kinds, choices)
+        items |= member.items
+    return OptionType(kinds, choices, items)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-__all__ = ["log_moved_aside", "log_reset_bug", "log_unreadable"]
+__all__ = ["log_circuit", "log_moved_aside", "log_reset_bug", "log_unreadable"]
 
 _told: set[str] = set()
 
@@ -68,3 +68,24 @@ def log_moved_aside(path: str, aside: str, reason: str) -> None:
         aside,
         extra={"path": path, "aside": aside, "reason": reason},
     )
+
+
+def log_circuit(where: str, reason: str | None) -> None:
+    """Say that calls to a server fail at once from now on, or that it answers again.
+
+    Args:
+        where: the server, without secrets.
+        reason: name of the error that opened the circuit; ``None``: it is closed again.
+    """
+    from logging import getLogger
+
+    log = getLogger("symphra_cache")
+    details = {"server": where, "reason": reason}
+    if reason is None:
+        log.warning("Redis at %s answers again: the circuit is closed", where, extra=details)
+    else:
+        log.warning(
+            "Redis at %s does not answer (%s): the circuit is open, calls fail at once",
+            *(where, reason),
+            extra=details,
+        )

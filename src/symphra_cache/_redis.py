@@ -12,28 +12,23 @@ from symphra_cache._integers import HIGHEST, LOWEST, added, not_a_counter
 from symphra_cache._keys import encoded_key
 from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
-from symphra_cache._redis_clients import Clients
-from symphra_cache._redis_options import ClientOptions, checked_client
+from symphra_cache._redis_errors import conceal
 from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
-from symphra_cache.exceptions import BackendUnavailableError, CacheError, ConfigurationError
+from symphra_cache.exceptions import BackendUnavailableError, CacheError
 from symphra_cache.serializers import MessagePackSerializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
-    import redis
-    import redis.asyncio
-
+    from symphra_cache._redis_deployment import Deployment
+    from symphra_cache._redis_loops import Pools
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL
 
-__all__ = ["BATCH", "RedisKeyspaceState", "RedisStore"]
-
-BATCH = 500
-"""Names that one round trip of ``scan``, ``count``, ``clear`` and bulk deletes takes."""
+__all__ = ["RedisKeyspaceState", "RedisStore"]
 
 _UNREADABLE = object()
 # The only way in which a Redis server writes an integer itself.
@@ -41,38 +36,31 @@ _CANONICAL = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
 
 
 class RedisStore:
-    """One Redis server: its clients, and how values are written on it."""
+    """How values are written on the servers, and the way there.
+
+    Args:
+        deployment: the servers.
+        routes: the way there, both faces; see ``_async/redis_routes.py``.
+        serializer: ``None`` for the default one.
+        max_value_bytes: the largest value that is written or decoded.
+    """
 
     def __init__(
         self,
-        url: str | None,
-        arguments: Mapping[str, Any],
-        client: redis.Redis | None,
-        async_client: redis.asyncio.Redis | None,
+        deployment: Deployment,
+        routes: Any,
         serializer: Serializer | None,
         max_value_bytes: int,
     ) -> None:
-        checked_client(client, "client")
-        checked_client(async_client, "async_client")
-        given = [name for name, value in arguments.items() if value is not None]
-        injected = [one for one in (client, async_client) if one is not None]
-        if injected and (url is not None or given):
-            what = "url" if url is not None else given[0]
-            raise ConfigurationError(
-                f"{what} can't stand beside an injected client, which knows its server already"
-            )
         serializer = serializer or MessagePackSerializer()
         self.codec: FrameCodec = FrameCodec(serializer, max_value_bytes)
         # A signing serializer may want integers signed too, and gives up incr for it.
         self.plain_integers: bool = not getattr(serializer, "sign_integers", False)
         self.reported: set[str] = set()
-        options = ClientOptions(url, arguments)
-        self.where: str = "an injected client" if injected else options.where
-        self.secrets: list[str] = options.secrets
-        for one in injected:
-            password = one.connection_pool.connection_kwargs.get("password")
-            self.secrets += [password] if password else []
-        self.clients: Clients = Clients(options, client, async_client)
+        self.where: str = deployment.where
+        self.secrets: list[str] = deployment.secrets
+        self.pools: Pools = deployment.pools
+        self.routes: Any = routes
 
 
 class RedisKeyspaceState:
@@ -80,7 +68,7 @@ class RedisKeyspaceState:
 
     def __init__(self, store: RedisStore, path: str, counters: Counters | None = None) -> None:
         self._store = store
-        self._clients = store.clients
+        self._routes: Any = store.routes
         self._path = path
         self._prefix = f"{path}:".encode()
         self._counters = Counters() if counters is None else counters
@@ -89,7 +77,7 @@ class RedisKeyspaceState:
         return self._prefix + encoded_key(key)
 
     def _require_open(self) -> None:
-        if self._clients.closed:
+        if self._store.pools.closed:
             raise closed_error()
 
     def _written(self, name: bytes, value: object) -> bytes:
@@ -182,33 +170,36 @@ class RedisKeyspaceState:
 
     def _unavailable(self, error: Exception) -> CacheError:
         """Return our error for one of the client's, and count it."""
-        if self._clients.closed:
+        if self._store.pools.closed:
             return closed_error()
         self._counters.errors += 1
-        _conceal(error, self._store.secrets)
+        conceal(error, self._store.secrets)
         # Some replies quote the command: only the first words say what happened.
         reason = " ".join(str(error).split()[:12]) or type(error).__name__
         return BackendUnavailableError(f"Redis at {self._store.where} can't be used: {reason}")
 
-    def _unavailable_for(self, keys: list[str], error: Exception) -> CacheError:
-        """Return our error for a bulk call, with the keys that could not be done."""
-        found = self._unavailable(error)
-        if isinstance(found, BackendUnavailableError):
-            found.failed = keys
-        return found
+    def _require_done(self, replies: Sequence[Any], keys: Sequence[str] = ()) -> None:
+        """Raise our error for a bulk call if some of it could not be done.
+
+        Args:
+            replies: answers and errors, in the order of the call.
+            keys: what they are about, for the error to name; none if the call has no keys.
+        """
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        if not errors:
+            return
+        found = self._unavailable(errors[0])
+        if isinstance(found, BackendUnavailableError) and keys:
+            found.failed = [
+                key
+                for key, reply in zip(keys, replies, strict=True)
+                if isinstance(reply, Exception)
+            ]
+        raise found from errors[0]
 
     def usage(self) -> Usage:
         """Return that nothing is known without asking the server."""
         return Usage()
-
-
-def _conceal(error: BaseException | None, secrets: list[str]) -> None:
-    """Take secrets out of an error and its causes: a server may quote the command it refuses."""
-    while error is not None:
-        for secret in secrets:
-            if any(secret in str(argument) for argument in error.args):
-                error.args = tuple(str(argument).replace(secret, "***") for argument in error.args)
-        error = error.__cause__ or error.__context__
 
 
 HEAD = HEADER_SIZE - 1

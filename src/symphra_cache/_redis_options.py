@@ -8,6 +8,13 @@ from urllib.parse import unquote
 from symphra_cache._config_schema import shown, unknown
 from symphra_cache._config_types import read_annotation
 from symphra_cache._config_urls import read_url
+from symphra_cache._redis_topology import (
+    SERVER_LISTS,
+    TOPOLOGY_SCHEMES,
+    check_topology_options,
+    given_topology,
+    topology_of,
+)
 from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
@@ -15,11 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    import redis
-    import redis.asyncio
-
     from symphra_cache._config_urls import Address
-    from symphra_cache._redis_pools import LoopPool
+    from symphra_cache._redis_breaker import NodeBreaker
+    from symphra_cache._redis_pools import LoopPool, ThreadPool
+    from symphra_cache._redis_topology import Topology
 
 __all__ = ["ClientOptions", "checked_client"]
 
@@ -33,7 +39,7 @@ _OPTIONS = {
     name: read_annotation(kind)
     for kind, names in {
         "str": "host username password unix_socket_path ssl_ca_certs ssl_certfile ssl_keyfile "
-        "client_name",
+        "client_name service_name sentinel_username sentinel_password",
         "int": "port db",
         "bool": "ssl ssl_check_hostname",
         "float": "socket_timeout socket_connect_timeout",
@@ -41,21 +47,36 @@ _OPTIONS = {
     for name in names.split()
 }
 _RANGES = {"port": (1, 65_535), "db": (0, 1_000_000)}
-_SCHEMES = ("redis://", "rediss://", "unix://")
+_SCHEMES = ("redis://", "rediss://", "unix://", *TOPOLOGY_SCHEMES)
+_OF_SENTINELS = ("sentinel_username", "sentinel_password")
+_MAY_BE_EMPTY = ("username", "password", *_OF_SENTINELS)
 _SERVER = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}))?")
 
 
 class ClientOptions:
-    """Everything that redis-py needs to know, for either face. Connects to nothing."""
+    """Everything that redis-py needs to know, for either face. Connects to nothing.
+
+    Attributes:
+        topology: the sentinels, or nodes of a cluster; ``None`` for a single server.
+    """
 
     def __init__(self, url: str | None, arguments: Mapping[str, Any]) -> None:
         given = {name: value for name, value in arguments.items() if value is not None}
+        lists = {name: given.pop(name) for name in SERVER_LISTS if name in given}
         for name, value in given.items():
             _check_type(name, value)
-        from_url = {} if url is None else _read(url)
+        from_url, topology = ({}, None) if url is None else _read(url)
         _refuse_contradictions("and beside it", from_url, given)
         self._options: dict[str, Any] = {**_TIMEOUTS, **given, **from_url}
         _check_values(self._options)
+        service = self._options.pop("service_name", None)
+        if url is not None:
+            _refuse_beside_url(lists, service)
+        topology = topology or given_topology(lists, service)
+        _check_servers(topology, self._options, next(iter(lists), None))
+        self.topology: Topology | None = topology and topology._replace(
+            tls=self._options.get("ssl", False)
+        )
         _check_transport(self._options)
         # The context for TLS of all loops, once there is one.
         self._tls: list[Any] = []
@@ -63,6 +84,8 @@ class ClientOptions:
     @property
     def where(self) -> str:
         """Where the server is, without any secret."""
+        if self.topology is not None:
+            return self.topology.where
         options = self._options
         if path := options.get("unix_socket_path"):
             return f"unix:{path}"
@@ -73,38 +96,51 @@ class ClientOptions:
     @property
     def secrets(self) -> list[str]:
         """What must not be shown to anybody."""
-        return [self._options["password"]] if self._options.get("password") else []
+        names = ("password", *_OF_SENTINELS)
+        return [self._options[name] for name in names if self._options.get(name)]
 
-    def blocking_client(self) -> redis.Redis:
-        """Make the client of the blocking face."""
+    def thread_pool(
+        self, breaker: NodeBreaker, address: tuple[str, int] | None = None
+    ) -> ThreadPool:
+        """Make a pool of the blocking face.
+
+        Args:
+            breaker: the circuit of the server.
+            address: host and port of the one node of a cluster that its connections lead to;
+                ``None`` for the server, or the master that the sentinels name.
+
+        Raises:
+            ConfigurationError: the options name several servers, and no address was given.
+        """
         import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         from symphra_cache._redis_pools import ThreadPool
 
-        options = self._pool_options(redis.connection)
-        pool = ThreadPool(max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options)
-        return redis.Redis.from_pool(pool)  # the client owns it and closes it
+        options = self._pool_options(redis.connection, address)
+        return ThreadPool(
+            breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
+        )
 
-    def asyncio_client(self) -> tuple[redis.asyncio.Redis, LoopPool]:
-        """Make a client for the running loop."""
+    def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
+        """Make a pool for the running loop; see `thread_pool`."""
         import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
         from symphra_cache._redis_pools import LoopPool
 
-        options = self._pool_options(redis.asyncio.connection)
-        pool = LoopPool(
+        options = self._pool_options(redis.asyncio.connection, address)
+        return LoopPool(
+            breaker,
             self._tls,
             max_connections=_LOOP_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
             **options,
         )
-        return redis.asyncio.Redis.from_pool(pool), pool
 
-    def _pool_options(self, connection: Any) -> dict[str, Any]:
+    def _pool_options(self, connection: Any, address: tuple[str, int] | None) -> dict[str, Any]:
         """Return the options of a pool, with the connection class of the face's module.
 
         The pools add retries: none, for what may have been applied is never sent twice.
@@ -112,6 +148,14 @@ class ClientOptions:
         from redis.maint_notifications import MaintNotificationsConfig
 
         options = dict(self._options)
+        if address is not None:
+            options["host"], options["port"] = address
+        elif self.topology is not None:
+            raise ConfigurationError(
+                f"Redis at {self.where} can't be used yet: only single servers are"
+            )
+        for name in _OF_SENTINELS:
+            options.pop(name, None)
         kind = connection.Connection
         if path := options.pop("unix_socket_path", None):
             options["path"] = path
@@ -132,12 +176,35 @@ def _check_type(name: str, value: object) -> None:
         raise ConfigurationError(f"{name} must be {wanted}, got {type(value).__name__}") from None
 
 
-def _read(url: object) -> dict[str, Any]:
-    """Return the options that a URL holds."""
+def _refuse_beside_url(lists: Mapping[str, object], service: str | None) -> None:
+    for name in (*lists, *(["service_name"] if service is not None else [])):
+        raise ConfigurationError(
+            f"{name} can't stand beside url, which names all servers and the service itself; "
+            "leave one of the two out"
+        )
+
+
+def _check_servers(
+    topology: Topology | None, options: Mapping[str, Any], given_as: str | None
+) -> None:
+    """Refuse options that have no meaning beside the servers that were named."""
+    if topology is not None:
+        check_topology_options(topology, options, given_as)
+    if topology is None or topology.kind != "sentinel":
+        for name in _OF_SENTINELS:
+            if name in options:
+                raise ConfigurationError(
+                    f"{name} needs sentinels: give sentinels=[…], or redis+sentinel:// in the URL"
+                )
+
+
+def _read(url: object) -> tuple[dict[str, Any], Topology | None]:
+    """Return the options that a URL holds, and the servers if it names several."""
     if not isinstance(url, str) or not url.lower().startswith(_SCHEMES):
         got = "another scheme" if isinstance(url, str) else type(url).__name__
         raise ConfigurationError(f"url must begin with {', '.join(_SCHEMES)}, got {got}")
     address = read_url("", url)
+    topology = topology_of(address)
     user, _, server = address.host.rpartition("@")
     username, _, password = user.partition(":")
     try:
@@ -147,11 +214,14 @@ def _read(url: object) -> dict[str, Any]:
         }
     except UnicodeDecodeError:
         raise _unreadable() from None
-    options |= _address_of(address, server)
+    if topology is None:
+        options |= _address_of(address, server)
+    else:
+        options["ssl"] = topology.tls or None
     options = {name: value for name, value in options.items() if value not in ("", None)}
     query = _query_of(address)
     _refuse_contradictions("twice", options, query)
-    return options | query
+    return options | query, topology
 
 
 def _address_of(address: Address, server: str) -> dict[str, Any]:
@@ -221,7 +291,7 @@ def _check_values(options: dict[str, Any]) -> None:
                 f"{name} must be from {lowest} to {highest}, got {options[name]}"
             )
     for name, value in options.items():
-        if value == "" and name not in ("username", "password"):
+        if value == "" and name not in _MAY_BE_EMPTY:
             raise ConfigurationError(f"{name} must not be empty; leave it out instead")
         if isinstance(value, str) and not _is_text(value) and name != "unix_socket_path":
             raise ConfigurationError(f"{name} must be text that has a UTF-8 form")

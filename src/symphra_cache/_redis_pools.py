@@ -4,7 +4,8 @@ redis-py's own blocking pools won't do. Before Python 3.13, a task that is cance
 turn comes takes the turn with it there, so that others wait for ever beside free connections.
 And closing them pulls connections from under calls that use them, which then raise anything,
 or connect anew, for nobody to close. Here a turn is never lost, and what is lent when the pool
-is closed is closed when it comes back. Loaded with the first operation, together with redis-py.
+is closed is closed when it comes back. And who has waited for his turn hears of an open circuit
+then. Loaded with the first operation, together with redis-py.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["LoopPool", "ThreadPool"]
+    from symphra_cache._redis_breaker import NodeBreaker
+
+__all__ = ["InjectedLoopPool", "InjectedPool", "LoopPool", "ThreadPool"]
 
 
 _kept: list[object] = []
@@ -34,9 +37,16 @@ def _closed() -> redis.ConnectionError:
 
 
 class ThreadPool(redis.ConnectionPool):
-    """Connections for which threads queue. Safe to close from any thread."""
+    """Connections for which threads queue. Safe to close from any thread.
 
-    def __init__(self, *, max_connections: int, **options: Any) -> None:
+    Args:
+        breaker: the circuit of the server.
+        max_connections: how many there are at the most.
+        options: redis-py's.
+    """
+
+    def __init__(self, breaker: NodeBreaker, *, max_connections: int, **options: Any) -> None:
+        self.breaker: NodeBreaker = breaker
         self.is_closed = False
         self._turns = threading.Semaphore(max_connections)
         super().__init__(max_connections=max_connections, **options)
@@ -44,10 +54,18 @@ class ThreadPool(redis.ConnectionPool):
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a connection, waiting for one as long as it takes."""
         self._turns.acquire()
-        if self.is_closed:
+        try:
+            if self.is_closed:
+                raise _closed()
+            self.breaker.admit()
+        except BaseException:
             self._turns.release()
-            raise _closed()
-        return super().get_connection()  # if it fails, it releases what it took
+            raise
+        try:
+            return super().get_connection()  # if it fails, it releases what it took
+        except Exception as error:
+            self.breaker.failed(error)
+            raise
 
     def make_connection(self) -> Any:
         """Make a connection, or give back the turn that was taken for it."""
@@ -77,13 +95,15 @@ class LoopPool(redis.asyncio.ConnectionPool):
     """Connections for which the tasks of one loop queue: first come, first served.
 
     Args:
+        breaker: the circuit of the server.
         tls: where the context for TLS is kept, for all loops. To make one takes so long that
             connecting would run into its time-out if each connection made its own.
         options: redis-py's.
     """
 
-    def __init__(self, tls: list[Any], **options: Any) -> None:
+    def __init__(self, breaker: NodeBreaker, tls: list[Any], **options: Any) -> None:
         super().__init__(**options)
+        self.breaker: NodeBreaker = breaker
         self.is_closed = False
         self._tls = tls
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -103,12 +123,20 @@ class LoopPool(redis.asyncio.ConnectionPool):
         try:
             if self.is_closed:
                 raise _closed()
-            await self.ensure_connection(connection)
+            self.breaker.admit()
+            await self._ensured(connection)
             connection.lent = _transport(connection)
         except BaseException:
             await self.release(connection)
             raise
         return connection
+
+    async def _ensured(self, connection: Any) -> None:
+        try:
+            await self.ensure_connection(connection)
+        except Exception as error:
+            self.breaker.failed(error)
+            raise
 
     async def _next_connection(self) -> Any:
         if self.can_get_connection():
@@ -183,6 +211,42 @@ class LoopPool(redis.asyncio.ConnectionPool):
         writers = _taken_writers([*self._available_connections, *self._in_use_connections])
         # uvloop's must not be collected: their last words would go to the parent's server.
         _kept.extend([writer for writer in writers if not _close_socket(writer, None)])
+
+
+class InjectedPool:
+    """The pool of a blocking client that the program made, behind a circuit breaker.
+
+    Args:
+        pool: redis-py's.
+        breaker: the circuit of the server.
+    """
+
+    def __init__(self, pool: Any, breaker: NodeBreaker) -> None:
+        self.breaker: NodeBreaker = breaker
+        self._pool = pool
+        self.release: Any = pool.release
+
+    def get_connection(self) -> Any:
+        """Lend a connection, on the pool's own terms."""
+        self.breaker.admit()
+        try:
+            return self._pool.get_connection()
+        except Exception as error:
+            self.breaker.failed(error)
+            raise
+
+
+class InjectedLoopPool(InjectedPool):
+    """The same for an asyncio client."""
+
+    async def get_connection(self) -> Any:
+        """Lend a connection, on the pool's own terms."""
+        self.breaker.admit()
+        try:
+            return await self._pool.get_connection()
+        except Exception as error:
+            self.breaker.failed(error)
+            raise
 
 
 def _transport(connection: Any) -> Any:

@@ -1,6 +1,5 @@
-"""Which servers a URL for Redis Sentinel or Redis Cluster names. Connects to nothing.
+"""Which servers a URL or arguments for Redis Sentinel or Redis Cluster name. Connects to nothing.
 
-Not in use yet: `RedisBackend` refuses these schemes until it has clients that serve them.
 Messages count hosts instead of showing them: what looks like a host or a port may be a part of
 a password that lacks its percent-encoding.
 """
@@ -20,7 +19,14 @@ if TYPE_CHECKING:
 
     from symphra_cache._config_urls import Address
 
-__all__ = ["TOPOLOGY_SCHEMES", "Topology", "check_topology_options", "topology_of"]
+__all__ = [
+    "SERVER_LISTS",
+    "TOPOLOGY_SCHEMES",
+    "Topology",
+    "check_topology_options",
+    "given_topology",
+    "topology_of",
+]
 
 TOPOLOGY_SCHEMES: tuple[str, ...] = (
     "redis+sentinel://",
@@ -30,12 +36,16 @@ TOPOLOGY_SCHEMES: tuple[str, ...] = (
 )
 """How URLs begin that name several servers; with ``rediss`` these are reached by TLS."""
 
+SERVER_LISTS: dict[str, str] = {"sentinels": "sentinel", "startup_nodes": "cluster"}
+"""The arguments that name several servers, and what these are."""
+
 _PORTS = {"sentinel": 26379, "cluster": 6379}
 _FORMS = {
     "sentinel": "redis+sentinel://[user:password@]host[:port],host[:port]/service[?db=0]",
     "cluster": "redis+cluster://[user:password@]host[:port],host[:port]",
 }
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^:\[\]\s%]+)(?::([0-9]{1,5}))?")
+_ENTRY = "an address is 'host', 'host:port' or (host, port)"
 # Printable ASCII without "/" and "@": with one of these, a password lacks its encoding.
 _SERVICE = re.compile("[!-.0-?A-~]+")
 _DATABASE = re.compile("/?[0-9]{0,7}")
@@ -85,20 +95,54 @@ def topology_of(address: Address) -> Topology | None:
     return Topology(kind, tuple(hosts), _service(kind, address.path), transport == "rediss")
 
 
-def check_topology_options(topology: Topology, options: Mapping[str, Any]) -> None:
+def given_topology(lists: Mapping[str, object], service: str | None) -> Topology | None:
+    """Return the servers that arguments name; ``None`` if they name a single one.
+
+    Args:
+        lists: those of `SERVER_LISTS` that were given.
+        service: the argument ``service_name``.
+
+    Raises:
+        ConfigurationError: two arguments contradict each other, one lacks the other, or an entry
+            is no host and port or stands there twice.
+    """
+    if len(lists) > 1:
+        raise ConfigurationError(
+            "sentinels can't stand beside startup_nodes, which are those of a cluster; leave one "
+            "of the two out"
+        )
+    if service is not None and "sentinels" not in lists:
+        raise ConfigurationError(
+            "service_name needs sentinels, the addresses of those who know the service"
+        )
+    for name, entries in lists.items():
+        kind = SERVER_LISTS[name]
+        hosts = _entries(kind, name, entries)
+        if kind == "sentinel":
+            _check_service(service)
+        return Topology(kind, tuple(hosts), service, tls=False)
+    return None
+
+
+def check_topology_options(
+    topology: Topology, options: Mapping[str, Any], given_as: str | None = None
+) -> None:
     """Refuse options that have no meaning beside several servers.
 
     Args:
         topology: the servers.
         options: those of `ClientOptions`, from the query and the arguments.
+        given_as: the argument that named the servers, ``None`` if it was a URL.
 
     Raises:
         ConfigurationError: there is one.
     """
     for name in ("host", "port", "unix_socket_path"):
         if name in options:
+            beside = given_as or f"a {topology.kind} URL"
+            verb = "name" if given_as else "names"
             raise ConfigurationError(
-                f"{name} can't stand beside a {topology.kind} URL, which names the servers; "
+                f"{name} can't stand beside {beside}, which {verb} the servers; "
                 "leave one of the two out"
             )
     if topology.kind == "cluster" and options.get("db", 0) != 0:
@@ -121,13 +165,56 @@ def _host(kind: str, number: int, text: str) -> tuple[str, int]:
         raise _unreadable(kind, f"host {number}") from None
 
 
-def _refuse_twins(hosts: list[tuple[str, int]]) -> None:
+def _entries(kind: str, name: str, entries: object) -> list[tuple[str, int]]:
+    if not isinstance(entries, list | tuple):
+        raise ConfigurationError(
+            f"{name} must be a list of addresses, got {type(entries).__name__}; {_ENTRY}"
+        )
+    if not entries:
+        raise ConfigurationError(f"{name} must not be empty; name at least one server")
+    hosts = [_entry(kind, name, number, entry) for number, entry in enumerate(entries, 1)]
+    _refuse_twins(hosts, f"{name}: entry")
+    return hosts
+
+
+def _entry(kind: str, name: str, number: int, entry: object) -> tuple[str, int]:
+    """Return host and port of one address that an argument holds."""
+    match entry:
+        case str():
+            host, port = _HOST.fullmatch(entry), None
+        case (str() as text, int() as port) if not isinstance(port, bool):
+            host = _HOST.fullmatch(f"[{text}]" if ":" in text else text)
+        case _:
+            raise ConfigurationError(
+                f"{name}: entry {number} must be an address, got {type(entry).__name__}; {_ENTRY}"
+            )
+    if host is None or (port is not None and host[2]):
+        raise ConfigurationError(f"{name}: entry {number} can't be read; {_ENTRY}")
+    number_of_port = port if port is not None else int(host[2] or _PORTS[kind])
+    if not 1 <= number_of_port <= 65_535:
+        raise ConfigurationError(f"{name}: port of entry {number} must be from 1 to 65535")
+    return host[1].strip("[]").lower(), number_of_port
+
+
+def _check_service(service: str | None) -> None:
+    if service is None:
+        raise ConfigurationError(
+            "sentinels need service_name, the name by which they know the master"
+        )
+    if not _SERVICE.fullmatch(service):
+        raise ConfigurationError(
+            "service_name must be of printable ASCII without '/', '@' and spaces"
+        )
+
+
+def _refuse_twins(hosts: list[tuple[str, int]], what: str = "url: host") -> None:
     first: dict[tuple[str, int], int] = {}
     for number, host in enumerate(hosts, 1):
         earlier = first.setdefault(host, number)
         if earlier != number:
             raise ConfigurationError(
-                f"url: host {number} is host {earlier} once more; leave one of the two out"
+                f"{what} {number} is {what.rpartition(' ')[2]} {earlier} once more; leave one of "
+                "the two out"
             )
 
 

@@ -162,7 +162,7 @@ def test_loops_that_ended_without_ceremony_are_forgotten(redis_cache: CacheManag
     for number in range(20):
         without_ceremony(redis_cache.aset("k", number))  # type: ignore[arg-type]
     # Theirs is closed as soon as another loop comes.
-    assert len(redis_cache.backend._clients._of_loops) == 1  # type: ignore[attr-defined]
+    assert len(redis_cache.backend._store.pools._of_loops) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("face", ["close", "aclose"])

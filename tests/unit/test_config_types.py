@@ -92,6 +92,11 @@ Seconds = NewType("Seconds", float)
         (os.PathLike[str], "a", Path("a")),
         ("str | os.PathLike[str]", "a", "a"),
         ("TTL", "5", 5.0),
+        ("list[str]", "a", ["a"]),
+        (list[str], "a, b", ["a", "b"]),
+        ("Sequence[str | tuple[str, int]] | None", "h1:1,h2", ["h1:1", "h2"]),
+        (typing.Sequence[str], "a,b", ["a", "b"]),
+        ("Sequence[str] | None", "", None),
         # Not understood, so the text goes on as it came.
         ("Level", "5", "5"),
         ("Level | None", "none", None),
@@ -148,6 +153,8 @@ def test_text_that_is_no_value_of_the_type(annotation: str, text: str, expected:
         ("Literal[1]", 1, 1),
         ("Level", "x", "x"),
         ("list[int]", [1], [1]),
+        ("list[str]", ["1", "2"], ["1", "2"]),
+        ("Sequence[str | tuple[str, int]] | None", [["h", 1], "h"], [["h", 1], "h"]),
         (inspect.Parameter.empty, {"a": 1}, {"a": 1}),
     ],
 )
@@ -168,6 +175,9 @@ def test_values_with_types_are_passed_on(annotation: Any, value: object, passed:
         ("Path", 5, "a path, got int"),
         ("Literal[1]", True, "1, got bool"),
         ("TTL", "5", "a number, a timedelta or None, got str"),
+        ("list[str]", "a,b", "a list of str, got str"),
+        ("list[str] | None", 1, "a list of str or None, got int"),
+        ("Sequence[str]", ["a", 1], "a list of str, got list"),
     ],
 )
 def test_values_of_a_wrong_type(annotation: str, value: object, expected: str) -> None:

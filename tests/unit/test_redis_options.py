@@ -152,7 +152,8 @@ def test_a_wrong_argument_is_named_and_never_shown_if_secret(
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        (6379, "url must begin with redis://, rediss://, unix://, got int"),
+        (6379, "url must begin with redis://, rediss://, unix://, redis+sentinel://, "),
+        (6379, "rediss+cluster://, got int"),
         (b"redis://", "got bytes"),
         ("", "got another scheme"),
         ("localhost:6379", "got another scheme"),

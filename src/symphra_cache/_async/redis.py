@@ -7,10 +7,11 @@ from symphra_cache import _redis_scripts as scripts
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
-from symphra_cache._redis import BATCH, HEAD, RedisKeyspaceState
-from symphra_cache._redis_clients import client_errors, is_refusal
+from symphra_cache._redis import HEAD, RedisKeyspaceState
+from symphra_cache._redis_errors import client_errors, is_refusal
+from symphra_cache._redis_scan import BATCH
 from symphra_cache._ttl import milliseconds
-from symphra_cache.exceptions import BackendUnavailableError, NotAnIntegerError
+from symphra_cache.exceptions import NotAnIntegerError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
@@ -27,43 +28,35 @@ __all__ = ["AsyncRedisOps"]
 class AsyncRedisOps(RedisKeyspaceState):
     """Operations on one namespace on a server; see `symphra_cache.backends.base.Keyspace`."""
 
-    async def _acall(self, *command: Any) -> Any:
-        """Send one command; another type under the name answers like nothing at all."""
-        client: Any = await self._clients.aclient()
+    async def _acall(self, name: bytes, *command: Any) -> Any:
+        """Send one command about a name; another type under it answers like nothing at all."""
         try:
-            return await client.execute_command(*command)
+            return await self._routes.acall(name, *command)
         except client_errors() as error:
             if is_refusal(error, "WRONGTYPE"):
                 return None
             raise self._unavailable(error) from error
 
-    async def _arun(self, script: Script, names: list[bytes], *arguments: Any) -> Any:
-        """Run a script, sending its text if the server does not know it yet."""
-        client: Any = await self._clients.aclient()
-        rest = (len(names), *names, *arguments)
+    async def _arun(self, script: Script, name: bytes, *arguments: Any) -> Any:
+        """Run a script on a name."""
         try:
-            try:
-                return await client.execute_command("EVALSHA", script.digest, *rest)
-            except client_errors() as error:
-                if not is_refusal(error, "NOSCRIPT"):
-                    raise
-                return await client.execute_command("EVAL", script.text, *rest)
+            return await self._routes.arun(script, name, *arguments)
         except client_errors() as error:
             raise self._unavailable(error) from error
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        return self._opened(name, await self._acall("GET", name), default)
+        return self._opened(name, await self._acall(name, "GET", name), default)
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, lifetime, text = self._prepared(key, value, ttl)
         if lifetime == 0:
-            await self._acall("UNLINK", name)
+            await self._acall(name, "UNLINK", name)
             return True
         expiry = () if lifetime is None else ("PX", lifetime)
-        await self._acall("SET", name, text, *expiry)
+        await self._acall(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True
 
@@ -73,31 +66,31 @@ class AsyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             return not self._live(await self._afetch_head(name))
         expiry = () if lifetime is None else ("PX", lifetime)
-        while not await self._acall("SET", name, text, "NX", *expiry):
+        while not await self._acall(name, "SET", name, text, "NX", *expiry):
             head = await self._afetch_head(name)
             if self._live(head):
                 return False
             # Unreadable: replaced, unless somebody was faster.
             arguments = (head or b"", text, "" if lifetime is None else lifetime)
-            if await self._arun(scripts.ADD_OVER, [name], *arguments):
+            if await self._arun(scripts.ADD_OVER, name, *arguments):
                 break
         self._counters.sets += 1
         return True
 
     async def _afetch_head(self, name: bytes) -> bytes | None:
-        head: bytes | None = await self._acall("GETRANGE", name, 0, HEAD)
+        head: bytes | None = await self._acall(name, "GETRANGE", name, 0, HEAD)
         return head
 
     async def apop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        reply = await self._acall("GETDEL", name)
+        reply = await self._acall(name, "GETDEL", name)
         self._removed(reply)
         return self._opened(name, reply, default)
 
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed((await self._arun(scripts.REMOVE, [self._name(key)]))[0])
+        return self._removed((await self._arun(scripts.REMOVE, self._name(key)))[0])
 
     async def aexists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
@@ -108,13 +101,13 @@ class AsyncRedisOps(RedisKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            return self._live((await self._arun(scripts.REMOVE, [name]))[0])
+            return self._live((await self._arun(scripts.REMOVE, name))[0])
         expiry = "" if lifetime is None else lifetime
-        return self._live(await self._arun(scripts.TOUCH, [name], expiry))
+        return self._live(await self._arun(scripts.TOUCH, name, expiry))
 
     async def attl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
-        head, left = await self._arun(scripts.TIME_LEFT, [self._name(key)])
+        head, left = await self._arun(scripts.TIME_LEFT, self._name(key))
         if not self._live(head):
             return 0.0
         return None if left < 0 else max(left, 1) / 1000  # 0.0 would say that it is gone
@@ -130,9 +123,9 @@ class AsyncRedisOps(RedisKeyspaceState):
                 "them; leave sign_integers out to count"
             )
         expiry = "" if lifetime is None else lifetime
-        reply = await self._arun(scripts.INCREMENT, [name], delta, expiry)
+        reply = await self._arun(scripts.INCREMENT, name, delta, expiry)
         if reply is None:
-            raise self._not_incremented(name, await self._acall("GET", name), delta)
+            raise self._not_incremented(name, await self._acall(name, "GET", name), delta)
         self._counters.sets += reply[1]
         return int(reply[0])
 
@@ -140,11 +133,8 @@ class AsyncRedisOps(RedisKeyspaceState):
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
         self._require_open()
-        try:
-            replies = await self._acall("MGET", *names.values()) if names else []
-        except BackendUnavailableError as error:
-            error.failed = list(names)
-            raise
+        replies = await self._routes.aget_all(list(names.values())) if names else []
+        self._require_done(replies, list(names))
         values = {
             key: self._opened(name, reply, MISSING)
             for (key, name), reply in zip(names.items(), replies, strict=True)
@@ -166,28 +156,10 @@ class AsyncRedisOps(RedisKeyspaceState):
         for name, lifetime, text in entries:
             expiry = () if lifetime is None else ("PX", lifetime)
             commands.append(("SET", name, text, *expiry))
-        await self._asend(commands, list(checked))
-        self._counters.sets += len(entries)
+        replies = await self._routes.asend_all([name for name, _, _ in entries], commands)
+        self._counters.sets += sum([not isinstance(reply, Exception) for reply in replies])
+        self._require_done(replies, list(checked))
         return []
-
-    async def _asend(self, commands: list[tuple[Any, ...]], keys: list[str]) -> None:
-        """Send many commands at once, one for each key; tell which failed."""
-        client = await self._clients.aclient()
-        pipeline: Any = client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        try:
-            replies = await pipeline.execute(raise_on_error=False)
-        except client_errors() as error:
-            raise self._unavailable_for(keys, error) from error
-        failed = {
-            key: reply
-            for key, reply in zip(keys, replies, strict=True)
-            if isinstance(reply, Exception)
-        }
-        if failed:
-            cause = next(iter(failed.values()))
-            raise self._unavailable_for(list(failed), cause) from cause
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
@@ -200,47 +172,54 @@ class AsyncRedisOps(RedisKeyspaceState):
         self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
     ) -> int:
         """Remove names in batches; an outage tells which of the keys, if given, remain."""
-        removed = 0
-        for start in range(0, len(names), BATCH):
-            try:
-                heads = await self._arun(scripts.REMOVE, names[start : start + BATCH])
-            except BackendUnavailableError as error:
-                error.failed = list(keys[start:])
-                raise
-            removed += sum([self._live(head) for head in heads])
+        heads: list[Any] = []
+        while len(heads) < len(names):
+            batch = names[len(heads) : len(heads) + BATCH]
+            found = await self._routes.arun_all(scripts.REMOVE, batch)
+            if all(isinstance(head, Exception) for head in found):
+                # Nobody is there: the rest would fail as well, each batch after its time-out.
+                found = [found[0]] * (len(names) - len(heads))
+            heads += found
+        removed = sum([not isinstance(head, Exception) and self._live(head) for head in heads])
         if counted:
             self._counters.deletes += removed
+        self._require_done(heads, keys)
         return removed
 
     async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
         """Yield the matching keys that live. Remembers them, since the server repeats names."""
         matches = compile_pattern(pattern)
         async for names in self._apages(nested=False):
-            for key in self._keys_of(names, await self._arun(scripts.HEADS, names)):
+            for key in self._keys_of(names, await self._aheads(names)):
                 if matches is None or matches(key):
                     yield key
 
+    async def _aheads(self, names: list[bytes]) -> list[bytes | None]:
+        """Return the heads of what stands under names that a scan has found."""
+        heads: list[bytes | None] = await self._routes.arun_all(scripts.HEADS, names)
+        self._require_done(heads)
+        return heads
+
     async def _apages(self, *, nested: bool) -> AsyncIterator[list[bytes]]:
-        """Yield the names of this namespace, each once, a round trip each page."""
+        """Yield the names of this namespace, each once."""
         self._require_open()
         seen: set[bytes] = set()
-        for wanted in self._patterns(nested):
-            cursor = b"0"
-            while True:
-                cursor, found = await self._acall("SCAN", cursor, "MATCH", wanted, "COUNT", BATCH)
-                names = [name for name in dict.fromkeys(found) if name not in seen]
-                seen.update(names)
-                if names:
-                    yield names
-                if int(cursor) == 0:
-                    break
+        try:
+            for pattern in self._patterns(nested):
+                async for found in self._routes.apages(pattern):
+                    names = [name for name in dict.fromkeys(found) if name not in seen]
+                    seen.update(names)
+                    if names:
+                        yield names
+        except client_errors() as error:
+            raise self._unavailable(error) from error
 
     async def adelete_matching(self, pattern: str) -> int:
         """Remove the entries whose keys match; return how many there were."""
         matches = compile_pattern(pattern)
         removed = 0
         async for names in self._apages(nested=False):
-            keys = self._keys_of(names, await self._arun(scripts.HEADS, names))
+            keys = self._keys_of(names, await self._aheads(names))
             chosen = [self._name(key) for key in keys if matches is None or matches(key)]
             removed += await self._aremove(chosen)
         return removed
@@ -249,7 +228,7 @@ class AsyncRedisOps(RedisKeyspaceState):
         """Return how many entries live in this namespace."""
         counted = 0
         async for names in self._apages(nested=False):
-            counted += len(self._keys_of(names, await self._arun(scripts.HEADS, names)))
+            counted += len(self._keys_of(names, await self._aheads(names)))
         return counted
 
     async def aclear(self, *, nested: bool = False) -> int:
@@ -261,9 +240,12 @@ class AsyncRedisOps(RedisKeyspaceState):
 
     async def aping(self) -> str:
         """Return one line on the state of the backend."""
-        await self._acall("PING")
+        try:
+            await self._routes.aping()
+        except client_errors() as error:
+            raise self._unavailable(error) from error
         return f"Redis at {self._store.where}"
 
     async def aclose(self) -> None:
-        """Close the clients that are ours; later use raises `CacheClosedError`."""
-        await self._clients.aclose()
+        """Close the connections that are ours; later use raises `CacheClosedError`."""
+        await self._store.pools.aclose()

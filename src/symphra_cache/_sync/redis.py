@@ -7,10 +7,11 @@ from symphra_cache import _redis_scripts as scripts
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
-from symphra_cache._redis import BATCH, HEAD, RedisKeyspaceState
-from symphra_cache._redis_clients import client_errors, is_refusal
+from symphra_cache._redis import HEAD, RedisKeyspaceState
+from symphra_cache._redis_errors import client_errors, is_refusal
+from symphra_cache._redis_scan import BATCH
 from symphra_cache._ttl import milliseconds
-from symphra_cache.exceptions import BackendUnavailableError, NotAnIntegerError
+from symphra_cache.exceptions import NotAnIntegerError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
@@ -27,43 +28,35 @@ __all__ = ["SyncRedisOps"]
 class SyncRedisOps(RedisKeyspaceState):
     """Operations on one namespace on a server; see `symphra_cache.backends.base.Keyspace`."""
 
-    def _call(self, *command: Any) -> Any:
-        """Send one command; another type under the name answers like nothing at all."""
-        client: Any = self._clients.client()
+    def _call(self, name: bytes, *command: Any) -> Any:
+        """Send one command about a name; another type under it answers like nothing at all."""
         try:
-            return client.execute_command(*command)
+            return self._routes.call(name, *command)
         except client_errors() as error:
             if is_refusal(error, "WRONGTYPE"):
                 return None
             raise self._unavailable(error) from error
 
-    def _run(self, script: Script, names: list[bytes], *arguments: Any) -> Any:
-        """Run a script, sending its text if the server does not know it yet."""
-        client: Any = self._clients.client()
-        rest = (len(names), *names, *arguments)
+    def _run(self, script: Script, name: bytes, *arguments: Any) -> Any:
+        """Run a script on a name."""
         try:
-            try:
-                return client.execute_command("EVALSHA", script.digest, *rest)
-            except client_errors() as error:
-                if not is_refusal(error, "NOSCRIPT"):
-                    raise
-                return client.execute_command("EVAL", script.text, *rest)
+            return self._routes.run(script, name, *arguments)
         except client_errors() as error:
             raise self._unavailable(error) from error
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
         name = self._name(key)
-        return self._opened(name, self._call("GET", name), default)
+        return self._opened(name, self._call(name, "GET", name), default)
 
     def set(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         name, lifetime, text = self._prepared(key, value, ttl)
         if lifetime == 0:
-            self._call("UNLINK", name)
+            self._call(name, "UNLINK", name)
             return True
         expiry = () if lifetime is None else ("PX", lifetime)
-        self._call("SET", name, text, *expiry)
+        self._call(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True
 
@@ -73,31 +66,31 @@ class SyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             return not self._live(self._fetch_head(name))
         expiry = () if lifetime is None else ("PX", lifetime)
-        while not self._call("SET", name, text, "NX", *expiry):
+        while not self._call(name, "SET", name, text, "NX", *expiry):
             head = self._fetch_head(name)
             if self._live(head):
                 return False
             # Unreadable: replaced, unless somebody was faster.
             arguments = (head or b"", text, "" if lifetime is None else lifetime)
-            if self._run(scripts.ADD_OVER, [name], *arguments):
+            if self._run(scripts.ADD_OVER, name, *arguments):
                 break
         self._counters.sets += 1
         return True
 
     def _fetch_head(self, name: bytes) -> bytes | None:
-        head: bytes | None = self._call("GETRANGE", name, 0, HEAD)
+        head: bytes | None = self._call(name, "GETRANGE", name, 0, HEAD)
         return head
 
     def pop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
         name = self._name(key)
-        reply = self._call("GETDEL", name)
+        reply = self._call(name, "GETDEL", name)
         self._removed(reply)
         return self._opened(name, reply, default)
 
     def delete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._removed((self._run(scripts.REMOVE, [self._name(key)]))[0])
+        return self._removed((self._run(scripts.REMOVE, self._name(key)))[0])
 
     def exists(self, key: str) -> bool:
         """Tell whether something lives under the key."""
@@ -108,13 +101,13 @@ class SyncRedisOps(RedisKeyspaceState):
         name = self._name(key)
         lifetime = milliseconds(ttl)
         if lifetime == 0:
-            return self._live((self._run(scripts.REMOVE, [name]))[0])
+            return self._live((self._run(scripts.REMOVE, name))[0])
         expiry = "" if lifetime is None else lifetime
-        return self._live(self._run(scripts.TOUCH, [name], expiry))
+        return self._live(self._run(scripts.TOUCH, name, expiry))
 
     def ttl(self, key: str) -> float | None:
         """Return seconds left, ``None`` for never, ``0.0`` if nothing is there."""
-        head, left = self._run(scripts.TIME_LEFT, [self._name(key)])
+        head, left = self._run(scripts.TIME_LEFT, self._name(key))
         if not self._live(head):
             return 0.0
         return None if left < 0 else max(left, 1) / 1000  # 0.0 would say that it is gone
@@ -130,9 +123,9 @@ class SyncRedisOps(RedisKeyspaceState):
                 "them; leave sign_integers out to count"
             )
         expiry = "" if lifetime is None else lifetime
-        reply = self._run(scripts.INCREMENT, [name], delta, expiry)
+        reply = self._run(scripts.INCREMENT, name, delta, expiry)
         if reply is None:
-            raise self._not_incremented(name, self._call("GET", name), delta)
+            raise self._not_incremented(name, self._call(name, "GET", name), delta)
         self._counters.sets += reply[1]
         return int(reply[0])
 
@@ -140,11 +133,8 @@ class SyncRedisOps(RedisKeyspaceState):
         """Return the hits in the order asked."""
         names = {key: self._name(key) for key in checked_keys(keys)}
         self._require_open()
-        try:
-            replies = self._call("MGET", *names.values()) if names else []
-        except BackendUnavailableError as error:
-            error.failed = list(names)
-            raise
+        replies = self._routes.get_all(list(names.values())) if names else []
+        self._require_done(replies, list(names))
         values = {
             key: self._opened(name, reply, MISSING)
             for (key, name), reply in zip(names.items(), replies, strict=True)
@@ -166,28 +156,10 @@ class SyncRedisOps(RedisKeyspaceState):
         for name, lifetime, text in entries:
             expiry = () if lifetime is None else ("PX", lifetime)
             commands.append(("SET", name, text, *expiry))
-        self._send(commands, list(checked))
-        self._counters.sets += len(entries)
+        replies = self._routes.send_all([name for name, _, _ in entries], commands)
+        self._counters.sets += sum([not isinstance(reply, Exception) for reply in replies])
+        self._require_done(replies, list(checked))
         return []
-
-    def _send(self, commands: list[tuple[Any, ...]], keys: list[str]) -> None:
-        """Send many commands at once, one for each key; tell which failed."""
-        client = self._clients.client()
-        pipeline: Any = client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        try:
-            replies = pipeline.execute(raise_on_error=False)
-        except client_errors() as error:
-            raise self._unavailable_for(keys, error) from error
-        failed = {
-            key: reply
-            for key, reply in zip(keys, replies, strict=True)
-            if isinstance(reply, Exception)
-        }
-        if failed:
-            cause = next(iter(failed.values()))
-            raise self._unavailable_for(list(failed), cause) from cause
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
@@ -200,47 +172,54 @@ class SyncRedisOps(RedisKeyspaceState):
         self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
     ) -> int:
         """Remove names in batches; an outage tells which of the keys, if given, remain."""
-        removed = 0
-        for start in range(0, len(names), BATCH):
-            try:
-                heads = self._run(scripts.REMOVE, names[start : start + BATCH])
-            except BackendUnavailableError as error:
-                error.failed = list(keys[start:])
-                raise
-            removed += sum([self._live(head) for head in heads])
+        heads: list[Any] = []
+        while len(heads) < len(names):
+            batch = names[len(heads) : len(heads) + BATCH]
+            found = self._routes.run_all(scripts.REMOVE, batch)
+            if all(isinstance(head, Exception) for head in found):
+                # Nobody is there: the rest would fail as well, each batch after its time-out.
+                found = [found[0]] * (len(names) - len(heads))
+            heads += found
+        removed = sum([not isinstance(head, Exception) and self._live(head) for head in heads])
         if counted:
             self._counters.deletes += removed
+        self._require_done(heads, keys)
         return removed
 
     def scan(self, pattern: str = "*") -> Iterator[str]:
         """Yield the matching keys that live. Remembers them, since the server repeats names."""
         matches = compile_pattern(pattern)
         for names in self._pages(nested=False):
-            for key in self._keys_of(names, self._run(scripts.HEADS, names)):
+            for key in self._keys_of(names, self._heads(names)):
                 if matches is None or matches(key):
                     yield key
 
+    def _heads(self, names: list[bytes]) -> list[bytes | None]:
+        """Return the heads of what stands under names that a scan has found."""
+        heads: list[bytes | None] = self._routes.run_all(scripts.HEADS, names)
+        self._require_done(heads)
+        return heads
+
     def _pages(self, *, nested: bool) -> Iterator[list[bytes]]:
-        """Yield the names of this namespace, each once, a round trip each page."""
+        """Yield the names of this namespace, each once."""
         self._require_open()
         seen: set[bytes] = set()
-        for wanted in self._patterns(nested):
-            cursor = b"0"
-            while True:
-                cursor, found = self._call("SCAN", cursor, "MATCH", wanted, "COUNT", BATCH)
-                names = [name for name in dict.fromkeys(found) if name not in seen]
-                seen.update(names)
-                if names:
-                    yield names
-                if int(cursor) == 0:
-                    break
+        try:
+            for pattern in self._patterns(nested):
+                for found in self._routes.pages(pattern):
+                    names = [name for name in dict.fromkeys(found) if name not in seen]
+                    seen.update(names)
+                    if names:
+                        yield names
+        except client_errors() as error:
+            raise self._unavailable(error) from error
 
     def delete_matching(self, pattern: str) -> int:
         """Remove the entries whose keys match; return how many there were."""
         matches = compile_pattern(pattern)
         removed = 0
         for names in self._pages(nested=False):
-            keys = self._keys_of(names, self._run(scripts.HEADS, names))
+            keys = self._keys_of(names, self._heads(names))
             chosen = [self._name(key) for key in keys if matches is None or matches(key)]
             removed += self._remove(chosen)
         return removed
@@ -249,7 +228,7 @@ class SyncRedisOps(RedisKeyspaceState):
         """Return how many entries live in this namespace."""
         counted = 0
         for names in self._pages(nested=False):
-            counted += len(self._keys_of(names, self._run(scripts.HEADS, names)))
+            counted += len(self._keys_of(names, self._heads(names)))
         return counted
 
     def clear(self, *, nested: bool = False) -> int:
@@ -261,9 +240,12 @@ class SyncRedisOps(RedisKeyspaceState):
 
     def ping(self) -> str:
         """Return one line on the state of the backend."""
-        self._call("PING")
+        try:
+            self._routes.ping()
+        except client_errors() as error:
+            raise self._unavailable(error) from error
         return f"Redis at {self._store.where}"
 
     def close(self) -> None:
-        """Close the clients that are ours; later use raises `CacheClosedError`."""
-        self._clients.close()
+        """Close the connections that are ours; later use raises `CacheClosedError`."""
+        self._store.pools.close()

@@ -7,12 +7,21 @@ if TYPE_CHECKING:
     from symphra_cache.backends.file import FileBackend as FileBackend
     from symphra_cache.backends.memory import MemoryBackend as MemoryBackend
     from symphra_cache.backends.null import NullBackend as NullBackend
+    from symphra_cache.backends.redis import CircuitBreaker as CircuitBreaker
     from symphra_cache.backends.redis import RedisBackend as RedisBackend
     from symphra_cache.backends.registry import register_backend as register_backend
 
-__all__ = ["FileBackend", "MemoryBackend", "NullBackend", "RedisBackend", "register_backend"]
+__all__ = [
+    "CircuitBreaker",
+    "FileBackend",
+    "MemoryBackend",
+    "NullBackend",
+    "RedisBackend",
+    "register_backend",
+]
 
 _MODULES = {
+    "CircuitBreaker": "redis",
     "FileBackend": "file",
     "MemoryBackend": "memory",
     "NullBackend": "null",

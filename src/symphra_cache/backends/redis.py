@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from symphra_cache._async.redis import AsyncRedisOps
+from symphra_cache._async.redis_routes import AsyncOneServer
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._redis import RedisStore
+from symphra_cache._redis_breaker import CircuitBreaker
+from symphra_cache._redis_deployment import Deployment
 from symphra_cache._sync.redis import SyncRedisOps
+from symphra_cache._sync.redis_routes import SyncOneServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
     import redis.asyncio
 
     from symphra_cache._metrics import Counters
     from symphra_cache.serializers import Serializer
 
-__all__ = ["RedisBackend"]
+__all__ = ["CircuitBreaker", "RedisBackend"]
+
+
+# Of settings only, so one will do.
+_BREAKER = CircuitBreaker()
+
+
+class OneServer(AsyncOneServer, SyncOneServer):
+    """The way to a single server, both faces."""
 
 
 class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
@@ -31,13 +45,25 @@ class RedisBackend(RedisKeyspace):
 
     Args:
         url: ``redis://[user:password@]host[:port][/db]``, ``rediss://…`` with TLS, or
-            ``unix://[user:password@]/path/to/socket?db=0``. Arguments complete it.
+            ``unix://[user:password@]/path/to/socket?db=0``. Also the master that sentinels know,
+            ``redis+sentinel://[user:password@]host[:port],host[:port]/service[?db=0]``, and a
+            cluster, ``redis+cluster://[user:password@]host[:port],host[:port]``; user and
+            password are the data servers', ``rediss+…`` reaches all of them by TLS. Arguments
+            complete it.
         host: name or address of the server, ``"localhost"`` by default.
         port: its port, 6379 by default.
         db: number of the database, 0 by default.
         username: user of an access control list.
         password: its password.
         unix_socket_path: path of the server's socket, instead of host and port.
+        sentinels: addresses of Redis Sentinels, ``"host"``, ``"host:port"`` or ``(host, port)``,
+            instead of host and port; 26379 is their port by default. They are asked for the
+            master with each new connection, and the last one that knew it is asked first.
+        service_name: what the sentinels call the master.
+        sentinel_username: user of the sentinels' own access control list.
+        sentinel_password: its password; they are never sent the one of the data servers.
+        startup_nodes: addresses of some nodes of a Redis Cluster, likewise; the others are
+            learned from them.
         ssl: whether to use TLS; the server's certificate is verified.
         ssl_ca_certs: path of certificates to trust, besides the system's.
         ssl_certfile: path of the client's certificate.
@@ -49,6 +75,8 @@ class RedisBackend(RedisKeyspace):
         client: a ``redis.Redis`` of the program's own for the blocking face, instead of all
             the above; not closed by us.
         async_client: a ``redis.asyncio.Redis`` likewise, for the one loop that it belongs to.
+        breaker: after how many failures a server is left alone, and for how long, so that a dead
+            one does not cost every call a time-out; ``None``: never.
         serializer: how values are written; ``MessagePackSerializer()`` by default.
         max_value_bytes: a value larger than this, serialized, is refused.
 
@@ -68,6 +96,11 @@ class RedisBackend(RedisKeyspace):
         username: str | None = None,
         password: str | None = None,
         unix_socket_path: str | None = None,
+        sentinels: Sequence[str | tuple[str, int]] | None = None,
+        service_name: str | None = None,
+        sentinel_username: str | None = None,
+        sentinel_password: str | None = None,
+        startup_nodes: Sequence[str | tuple[str, int]] | None = None,
         ssl: bool | None = None,
         ssl_ca_certs: str | None = None,
         ssl_certfile: str | None = None,
@@ -78,6 +111,7 @@ class RedisBackend(RedisKeyspace):
         socket_connect_timeout: float | None = None,
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
+        breaker: CircuitBreaker | None = _BREAKER,
         serializer: Serializer | None = None,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
@@ -88,6 +122,11 @@ class RedisBackend(RedisKeyspace):
             "username": username,
             "password": password,
             "unix_socket_path": unix_socket_path,
+            "sentinels": sentinels,
+            "service_name": service_name,
+            "sentinel_username": sentinel_username,
+            "sentinel_password": sentinel_password,
+            "startup_nodes": startup_nodes,
             "ssl": ssl,
             "ssl_ca_certs": ssl_ca_certs,
             "ssl_certfile": ssl_certfile,
@@ -97,8 +136,9 @@ class RedisBackend(RedisKeyspace):
             "socket_timeout": socket_timeout,
             "socket_connect_timeout": socket_connect_timeout,
         }
-        store = RedisStore(url, arguments, client, async_client, serializer, max_value_bytes)
-        super().__init__(store, "")
+        deployment = Deployment(url, arguments, client, async_client, breaker)
+        routes = OneServer(deployment)
+        super().__init__(RedisStore(deployment, routes, serializer, max_value_bytes), "")
 
     def keyspace(self, path: str, counters: Counters) -> RedisKeyspace:
         """Return the view on a namespace that counts into ``counters``."""

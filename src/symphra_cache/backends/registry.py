@@ -41,7 +41,11 @@ _BUILT_IN: dict[str, tuple[str, str, str | None]] = {
     "memory": ("symphra_cache.backends.memory", "MemoryBackend", None),
     "null": ("symphra_cache.backends.null", "NullBackend", None),
     "redis": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "redis+cluster": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "redis+sentinel": ("symphra_cache.backends.redis", "RedisBackend", None),
     "rediss": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "rediss+cluster": ("symphra_cache.backends.redis", "RedisBackend", None),
+    "rediss+sentinel": ("symphra_cache.backends.redis", "RedisBackend", None),
     "unix": ("symphra_cache.backends.redis", "RedisBackend", None),
 }
 

@@ -1,8 +1,10 @@
-"""The clients of one Redis server: made late, one for the process, one for each event loop.
+"""The pools of a backend's connections: made late, one for the process, one for each event loop.
 
-The blocking client serves all threads. An asyncio client belongs to the loop that made its
+The blocking pool serves all threads. An asyncio pool belongs to the loop that made its
 connections, so each running loop has its own, closed together with it. After a fork all are
-made anew. Clients that the program made itself are used as they are and never closed.
+made anew. Those of clients that the program made itself are used as they are, and never closed.
+
+For a cluster, what is called a pool here holds one for each node.
 """
 
 from __future__ import annotations
@@ -19,32 +21,24 @@ from symphra_cache.exceptions import ConfigurationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
+    from typing import Any
 
-    import redis
-    import redis.asyncio
-
-    from symphra_cache._redis_options import ClientOptions
-    from symphra_cache._redis_pools import LoopPool
-
-__all__ = ["Clients", "client_errors", "is_refusal"]
+__all__ = ["Pools"]
 
 
-class LoopClient:
-    """An asyncio client and the loop that it belongs to."""
+class PoolOfLoop:
+    """An asyncio pool and the loop that it belongs to."""
 
-    __slots__ = ("client", "closer", "loop", "pool")
+    __slots__ = ("closer", "loop", "pool")
 
-    def __init__(
-        self, loop: AbstractEventLoop, client: redis.asyncio.Redis, pool: LoopPool
-    ) -> None:
+    def __init__(self, loop: AbstractEventLoop, pool: Any) -> None:
         self.loop = weakref.ref(loop)
-        self.client = client
         self.pool = pool
         self.closer = _closing_with_its_loop(pool)
 
     def belongs_to(self, loop: AbstractEventLoop) -> bool:
-        """Tell whether this is the client of ``loop`` itself, not of one with the same ``id``."""
+        """Tell whether this is the pool of ``loop`` itself, not of one with the same ``id``."""
         return self.loop() is loop
 
     def is_stranded(self) -> bool:
@@ -77,7 +71,7 @@ class LoopClient:
             self.closer.aclose().__await__().__next__()
 
 
-async def _closing_with_its_loop(pool: LoopPool) -> AsyncGenerator[None, None]:
+async def _closing_with_its_loop(pool: Any) -> AsyncGenerator[None, None]:
     """Close the connections when their loop shuts down.
 
     A loop finishes the asynchronous generators that were begun on it, before it is closed
@@ -90,48 +84,56 @@ async def _closing_with_its_loop(pool: LoopPool) -> AsyncGenerator[None, None]:
         await pool.aclose()
 
 
-class Clients:
-    """Hands out the client of the caller's face and loop."""
+class Pools:
+    """Hands out the pool of the caller's face and loop.
+
+    Args:
+        make: makes the pool of the blocking face.
+        make_for_loop: makes one for the running loop.
+        given: the pool of a client that the program made.
+        given_async: the pool of an asyncio client that it made.
+    """
 
     def __init__(
         self,
-        options: ClientOptions,
-        client: redis.Redis | None,
-        async_client: redis.asyncio.Redis | None,
+        make: Callable[[], Any],
+        make_for_loop: Callable[[], Any],
+        given: Any = None,
+        given_async: Any = None,
     ) -> None:
         self.closed: bool = False
-        self._options = options
-        self._given = client
-        self._given_async = async_client
-        self._is_injected = client is not None or async_client is not None
+        self._make = make
+        self._make_for_loop = make_for_loop
+        self._given_async = given_async
+        self._is_injected: bool = given is not None or given_async is not None
         self._lock = threading.Lock()
-        self._blocking: redis.Redis | None = client
-        self._of_loops: dict[int, LoopClient] = {}
+        self._blocking = given
+        self._of_loops: dict[int, PoolOfLoop] = {}
         fork_aware(self)
         # When nobody uses the backend any more, and at the end of the program.
         weakref.finalize(self, _end_all, self._of_loops)
 
-    def client(self) -> redis.Redis:
-        """Return the blocking client of this process.
+    def pool(self) -> Any:
+        """Return the blocking pool of this process.
 
         Raises:
             ConfigurationError: only a client of the other face was given.
             CacheClosedError: the backend was closed.
         """
-        client = self._blocking
-        if client is not None and not self.closed:
-            return client
+        pool = self._blocking
+        if pool is not None and not self.closed:
+            return pool
         with self._lock:
             if self.closed:
                 raise closed_error()
             if self._blocking is None:
                 if self._is_injected:
                     raise _one_faced("blocking")
-                self._blocking = self._options.blocking_client()
+                self._blocking = self._make()
             return self._blocking
 
-    async def aclient(self) -> redis.asyncio.Redis:
-        """Return the asyncio client of the running loop.
+    async def apool(self) -> Any:
+        """Return the asyncio pool of the running loop.
 
         Raises:
             ConfigurationError: only a client of the other face was given.
@@ -147,11 +149,11 @@ class Clients:
         loop = running_loop()
         held = self._of_loops.get(id(loop))
         if held is not None and held.belongs_to(loop):
-            return held.client
+            return held.pool
         return await self._anew(loop)
 
-    async def _anew(self, loop: AbstractEventLoop) -> redis.asyncio.Redis:
-        held = LoopClient(loop, *self._options.asyncio_client())
+    async def _anew(self, loop: AbstractEventLoop) -> Any:
+        held = PoolOfLoop(loop, self._make_for_loop())
         with self._lock:
             if self.closed:
                 raise closed_error()
@@ -162,10 +164,10 @@ class Clients:
             other.end()
         # Begun, the generator is known to the loop. It does not wait for anything here.
         await anext(held.closer)
-        return held.client
+        return held.pool
 
     def close(self) -> None:
-        """Close the clients that are ours; those of running loops are closed on their loops."""
+        """Close the pools that are ours; those of running loops are closed on their loops."""
         blocking, of_loops = self._take_all()
         if blocking is not None:
             blocking.close()
@@ -173,7 +175,7 @@ class Clients:
             held.end()
 
     async def aclose(self) -> None:
-        """Do what `close` does, waiting for the client of the running loop."""
+        """Do what `close` does, waiting for the pool of the running loop."""
         loop = running_loop()
         blocking, of_loops = self._take_all()
         for held in of_loops:
@@ -185,7 +187,7 @@ class Clients:
         if blocking is not None:
             blocking.close()
 
-    def _take_all(self) -> tuple[redis.Redis | None, list[LoopClient]]:
+    def _take_all(self) -> tuple[Any, list[PoolOfLoop]]:
         with self._lock:
             self.closed = True
             blocking = None if self._is_injected else self._blocking
@@ -195,7 +197,7 @@ class Clients:
         return blocking, of_loops
 
     def before_fork(self) -> None:
-        """Keep clients from being made during the fork."""
+        """Keep pools from being made during the fork."""
         self._lock.acquire()
 
     def after_fork_in_parent(self) -> None:
@@ -203,7 +205,7 @@ class Clients:
         self._lock.release()
 
     def after_fork_in_child(self) -> None:
-        """Leave the parent its connections; clients are made anew when they are used."""
+        """Leave the parent its connections; pools are made anew when they are used."""
         self._lock = threading.Lock()
         if self._is_injected:
             return  # redis-py's own pools notice the fork
@@ -213,26 +215,10 @@ class Clients:
         self._blocking = None
 
 
-def _end_all(of_loops: dict[int, LoopClient]) -> None:
+def _end_all(of_loops: dict[int, PoolOfLoop]) -> None:
     for held in of_loops.values():
         held.end()
     of_loops.clear()
-
-
-def client_errors() -> tuple[type[Exception], ...]:
-    """Return what redis-py raises; it is loaded by now."""
-    from redis.exceptions import RedisClusterException, RedisError
-
-    return RedisError, RedisClusterException, OSError
-
-
-def is_refusal(error: Exception, code: str) -> bool:
-    """Tell whether the server answered with an error of this code, ``"WRONGTYPE"`` say."""
-    if code == "NOSCRIPT":
-        from redis.exceptions import NoScriptError
-
-        return isinstance(error, NoScriptError)
-    return str(error).startswith(code)
 
 
 def _one_faced(wanted: str) -> ConfigurationError:

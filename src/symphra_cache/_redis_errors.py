@@ -1,0 +1,50 @@
+"""What redis-py's errors mean. Loads redis-py's exceptions when there may be one."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["client_errors", "conceal", "is_answer", "is_failure", "is_refusal"]
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """Return what redis-py raises."""
+    from redis.exceptions import RedisClusterException, RedisError
+
+    return RedisError, RedisClusterException, OSError
+
+
+def is_answer(error: BaseException) -> bool:
+    """Tell whether an error is a server's answer to a command, after which nothing comes."""
+    from redis.exceptions import ResponseError
+
+    return isinstance(error, ResponseError)
+
+
+def is_failure(error: BaseException) -> bool:
+    """Tell whether a server could not be reached, or could not answer."""
+    from redis import exceptions
+
+    # Wrong passwords are told as lost connections; but who refuses them is there.
+    kinds = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+    return isinstance(error, kinds) and not isinstance(error, exceptions.AuthenticationError)
+
+
+def is_refusal(error: Exception, code: str) -> bool:
+    """Tell whether the server answered with an error of this code, ``"WRONGTYPE"`` say."""
+    if code == "NOSCRIPT":
+        from redis.exceptions import NoScriptError
+
+        return isinstance(error, NoScriptError)
+    return str(error).startswith(code)
+
+
+def conceal(error: BaseException | None, secrets: Iterable[str]) -> None:
+    """Take secrets out of an error and its causes: a server may quote the command it refuses."""
+    while error is not None:
+        for secret in secrets:
+            if any(secret in str(argument) for argument in error.args):
+                error.args = tuple(str(argument).replace(secret, "***") for argument in error.args)
+        error = error.__cause__ or error.__context__
