@@ -18,16 +18,13 @@ from redis_load import FACES, Load, longest, threads_left
 from redis_sentinel import running_sentinels
 from symphra_cache import CacheManager
 from symphra_cache.backends import RedisBackend
+from topologies import url_of_cluster, url_of_sentinels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
     from redis_cluster import ClusterNode, RedisCluster
-    from redis_sentinel import RedisSentinels
-
-    Address = tuple[str, int]
-
 KILLS = 5 if LONG else 1
 MOVES = 4 if LONG else 1
 SLOTS = 500
@@ -36,18 +33,6 @@ SECONDS = 2.0 if LONG else 0.7  # of load between two faults
 PATIENCE = 60  # seconds until a success; five or six are the goal
 
 pytestmark = pytest.mark.timeout(600)
-
-
-def hosts(addresses: list[Address]) -> str:
-    return ",".join(f"{host}:{port}" for host, port in addresses)
-
-
-def url_of_sentinels(sentinels: RedisSentinels) -> str:
-    return f"redis+sentinel://{hosts(sentinels.addresses)}/{sentinels.name}"
-
-
-def url_of_cluster(cluster: RedisCluster) -> str:
-    return f"redis+cluster://{hosts(cluster.addresses)}"
 
 
 def told(what: str, took: list[float], load: Load) -> str:
@@ -147,6 +132,7 @@ def kill_primary(cluster: RedisCluster, slots: Slots, load: Load) -> float:
         f"\nmeanwhile {len(unharmed)} calls on the other slots, longest {longest(unharmed):.3f} s"
     )
     assert {outcome.face for outcome in unharmed} == set(FACES)
+    assert slowest < PATIENCE / 10
     return took
 
 
