@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-__all__ = ["log_circuit", "log_moved_aside", "log_reset_bug", "log_unreadable"]
+__all__ = [
+    "log_circuit",
+    "log_moved_aside",
+    "log_outage",
+    "log_recovery",
+    "log_reset_bug",
+    "log_unreadable",
+]
 
 _told: set[str] = set()
 
@@ -67,6 +74,42 @@ def log_moved_aside(path: str, aside: str, reason: str) -> None:
         reason,
         aside,
         extra={"path": path, "aside": aside, "reason": reason},
+    )
+
+
+def log_outage(backend: str, path: str, error: Exception) -> None:
+    """Say that an outage has begun, which the program does not learn of.
+
+    Args:
+        backend: name of the backend.
+        path: the namespace whose call was the first to fail.
+        error: what the call would have raised.
+    """
+    from logging import getLogger
+
+    getLogger("symphra_cache").warning(
+        "outage of %s: calls are answered without it until it is over; namespace %r was the "
+        "first to meet it: %s",
+        backend,
+        path,
+        error,
+        extra={"backend": backend, "namespace": path},
+    )
+
+
+def log_recovery(backend: str, path: str) -> None:
+    """Say that an outage is over.
+
+    Args:
+        backend: name of the backend.
+        path: the namespace whose call was answered.
+    """
+    from logging import getLogger
+
+    getLogger("symphra_cache").warning(
+        "the outage of %s is over",
+        backend,
+        extra={"backend": backend, "namespace": path},
     )
 
 

@@ -13,9 +13,9 @@ from symphra_cache.types import DEFAULT, CacheStats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn, Self
+    from typing import Literal, NoReturn, Self
 
-    from symphra_cache.backends.base import Backend
+    from symphra_cache.backends.base import Backend, Keyspace
     from symphra_cache.types import TTL, TTLArgument
 
 __all__ = ["ManagerState"]
@@ -34,12 +34,14 @@ class ManagerState:
         name: str | None = None,
         default_ttl: TTL = None,
         jitter: float = 0.0,
+        on_outage: Literal["raise", "degrade"] = "raise",
     ) -> None:
         self._backend = _checked_backend(backend)
         self._label = _checked_name(name)
         milliseconds(default_ttl)
         self._default_ttl = default_ttl
         self._jitter = checked_jitter(jitter)
+        self._degrades = _checked_on_outage(on_outage) == "degrade"
         self._counters = Counters()
         self._is_view = False
         self._enter(checked_namespace(namespace))
@@ -47,8 +49,12 @@ class ManagerState:
     def _enter(self, path: str) -> None:
         """Work on the namespace ``path`` from now on; for construction only."""
         self._path = path
-        self._keyspace = self._backend.keyspace(path, self._counters)
+        self._keyspace = self._opened(path)
         self._bind()
+
+    def _opened(self, path: str) -> Keyspace:
+        """Return the keyspace of a namespace."""
+        return self._backend.keyspace(path, self._counters)
 
     def _bind(self) -> None:
         """Make methods of the keyspace this manager's own where it has nothing to add to them."""
@@ -139,3 +145,13 @@ def _checked_name(name: str | None) -> str | None:
         return name
     got = "an empty str" if isinstance(name, str) else type(name).__name__
     raise ConfigurationError(f"name must be a non-empty str or None, got {got}")
+
+
+def _checked_on_outage(mode: object) -> object:
+    if isinstance(mode, str) and mode in ("raise", "degrade"):
+        return mode
+    got = repr(mode[:64]) if isinstance(mode, str) else type(mode).__name__
+    raise ConfigurationError(
+        f"on_outage must be 'raise' or 'degrade', got {got}; 'raise' raises "
+        "BackendUnavailableError, 'degrade' answers as an empty cache would"
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from symphra_cache._redis_breaker import CircuitBreaker, NodeBreaker
+from symphra_cache._redis_cluster import Cluster
 from symphra_cache._redis_loops import Pools
+from symphra_cache._redis_nodes import LoopNodes, ThreadNodes
 from symphra_cache._redis_options import ClientOptions, checked_client
 from symphra_cache.exceptions import ConfigurationError
 
@@ -31,6 +33,7 @@ class Deployment:
         where: the servers, without secrets.
         secrets: what must not be shown to anybody.
         pools: of connections.
+        cluster: what is known of it, ``None`` if it is no cluster.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -56,8 +59,17 @@ class Deployment:
         options = ClientOptions(url, arguments)
         self.where: str = "an injected client" if injected else options.where
         self.secrets: list[str] = [*options.secrets, *_passwords(injected)]
+        topology = options.topology
+        self.cluster: Cluster | None = None
+        if topology is not None and topology.kind == "cluster":
+            self.cluster = Cluster(topology.hosts, breaker, options.call_seconds)
+            self.pools: Pools = Pools(
+                partial(ThreadNodes, options, self.cluster),
+                partial(LoopNodes, options, self.cluster),
+            )
+            return
         circuit = NodeBreaker(breaker, self.where)
-        self.pools: Pools = Pools(
+        self.pools = Pools(
             partial(options.thread_pool, circuit),
             partial(options.loop_pool, circuit),
             *_given_pools(client, async_client, circuit),
@@ -72,8 +84,9 @@ class Routes:
     """
 
     def __init__(self, deployment: Deployment) -> None:
-        self._deployment: Deployment = deployment
         self._pools: Pools = deployment.pools
+        # ``None`` if it is none: `OneServer` knows nothing of it.
+        self._cluster: Any = deployment.cluster
 
 
 def _refuse_beside_client(url: str | None, arguments: Mapping[str, Any]) -> None:

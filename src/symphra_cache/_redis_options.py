@@ -11,6 +11,7 @@ from symphra_cache._config_urls import read_url
 from symphra_cache._redis_topology import (
     SERVER_LISTS,
     TOPOLOGY_SCHEMES,
+    Sentinels,
     check_topology_options,
     given_topology,
     topology_of,
@@ -78,6 +79,7 @@ class ClientOptions:
             tls=self._options.get("ssl", False)
         )
         _check_transport(self._options)
+        self._sentinels = self._asked_sentinels()
         # The context for TLS of all loops, once there is one.
         self._tls: list[Any] = []
 
@@ -99,6 +101,12 @@ class ClientOptions:
         names = ("password", *_OF_SENTINELS)
         return [self._options[name] for name in names if self._options.get(name)]
 
+    @property
+    def call_seconds(self) -> float:
+        """How long a call may take: to connect, and to be answered."""
+        seconds: float = self._options["socket_connect_timeout"] + self._options["socket_timeout"]
+        return seconds
+
     def thread_pool(
         self, breaker: NodeBreaker, address: tuple[str, int] | None = None
     ) -> ThreadPool:
@@ -112,26 +120,36 @@ class ClientOptions:
         Raises:
             ConfigurationError: the options name several servers, and no address was given.
         """
-        import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
+        from symphra_cache import _redis_connections
         from symphra_cache._redis_pools import ThreadPool
 
-        options = self._pool_options(redis.connection, address)
+        kinds = _redis_connections.BLOCKING
+        if self._leads_to_master(address):
+            from symphra_cache import _redis_sentinel
+
+            kinds = _redis_sentinel.BLOCKING
+        options = self._pool_options(kinds, address)
         return ThreadPool(
             breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
         )
 
     def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
         """Make a pool for the running loop; see `thread_pool`."""
-        import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
+        from symphra_cache import _redis_connections
         from symphra_cache._redis_pools import LoopPool
 
-        options = self._pool_options(redis.asyncio.connection, address)
+        kinds = _redis_connections.ASYNCIO
+        if self._leads_to_master(address):
+            from symphra_cache import _redis_sentinel
+
+            kinds = _redis_sentinel.ASYNCIO
+        options = self._pool_options(kinds, address)
         return LoopPool(
             breaker,
             self._tls,
@@ -140,32 +158,51 @@ class ClientOptions:
             **options,
         )
 
-    def _pool_options(self, connection: Any, address: tuple[str, int] | None) -> dict[str, Any]:
-        """Return the options of a pool, with the connection class of the face's module.
+    def _leads_to_master(self, address: tuple[str, int] | None) -> bool:
+        return self._sentinels is not None and address is None
+
+    def _pool_options(
+        self, kinds: Mapping[str, type], address: tuple[str, int] | None
+    ) -> dict[str, Any]:
+        """Return the options of a pool, with one of these classes for its connections.
 
         The pools add retries: none, for what may have been applied is never sent twice.
         """
-        from redis.maint_notifications import MaintNotificationsConfig
-
-        options = dict(self._options)
+        options = {name: self._options[name] for name in self._options if name not in _OF_SENTINELS}
         if address is not None:
             options["host"], options["port"] = address
+        elif self._sentinels is not None:
+            options["sentinels"] = self._sentinels
         elif self.topology is not None:
-            raise ConfigurationError(
-                f"Redis at {self.where} can't be used yet: only single servers are"
-            )
-        for name in _OF_SENTINELS:
-            options.pop(name, None)
-        kind = connection.Connection
+            raise ConfigurationError(f"Redis at {self.where} has many servers; name one of them")
+        way = "tcp"
         if path := options.pop("unix_socket_path", None):
             options["path"] = path
-            kind = connection.UnixDomainSocketConnection
+            way = "unix"
         elif options.pop("ssl", False):
-            kind = connection.SSLConnection
-        # redis-py's notices of maintenance are off, for with them its pools no longer test a
-        # connection before they lend it.
-        notices = MaintNotificationsConfig(enabled=False)
-        return {**options, "connection_class": kind, "maint_notifications_config": notices}
+            way = "tls"
+        return {**options, "connection_class": kinds[way], **_notices_off()}
+
+    def _asked_sentinels(self) -> Sentinels | None:
+        if self.topology is None or self.topology.kind != "sentinel":
+            return None
+        options = {name: self._options[name] for name in self._options if name.startswith("ssl_")}
+        for name in _OF_SENTINELS:
+            if name in self._options:
+                options[name.removeprefix("sentinel_")] = self._options[name]
+        return Sentinels(self.topology, options)
+
+
+def _notices_off() -> dict[str, Any]:
+    """Return the option that turns off redis-py's notices of maintenance, if it knows them.
+
+    With them its pools no longer test a connection before they lend it.
+    """
+    try:
+        from redis.maint_notifications import MaintNotificationsConfig
+    except ImportError:
+        return {}
+    return {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
 
 def _check_type(name: str, value: object) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Self
 
+    from symphra_cache.backends.base import Keyspace
+
 __all__ = ["CacheManager"]
 
 
@@ -28,6 +30,12 @@ class CacheManager(AsyncManagerOps, SyncManagerOps):
             ``timedelta``, or ``None`` for never.
         jitter: by what share a ttl is spread at random, both ways; with 0.1 entries written
             together expire within ±10 % of their ttl.
+        on_outage: ``"raise"`` raises `BackendUnavailableError` when the backend is out of reach;
+            ``"degrade"`` goes on without it, as with a cache that holds nothing: reads miss,
+            ``set`` answers ``True``, ``set_many`` the keys that failed, removals ``False`` or 0.
+            What could not be written or removed is remembered, and removed as soon as the
+            backend answers again, so that no old value comes back; a process that ends before
+            forgets it. ``add`` and ``incr`` raise all the same. Namespace views do likewise.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -42,7 +50,7 @@ class CacheManager(AsyncManagerOps, SyncManagerOps):
             url: ``memory://``, ``file:///var/cache/app.db``, ``null://``, or the scheme of a
                 registered backend; backend options stand in its query.
             **options: options of the manager: ``namespace``, ``name``, ``default_ttl``,
-                ``jitter``.
+                ``jitter``, ``on_outage``.
 
         Raises:
             ConfigurationError: the URL or an option is wrong; names the nearest valid one.
@@ -80,6 +88,13 @@ class CacheManager(AsyncManagerOps, SyncManagerOps):
         from symphra_cache.config import from_env
 
         return cls(**from_env(prefix))
+
+    def _opened(self, path: str) -> Keyspace:
+        if not self._degrades:
+            return super()._opened(path)
+        from symphra_cache._degrading_keyspace import DegradingKeyspace
+
+        return DegradingKeyspace(self._backend, path, self._counters)
 
     def _bind(self) -> None:
         # Hot path: it saves a frame, in asyncio a coroutine. A subclass's own methods stay.

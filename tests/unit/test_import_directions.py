@@ -28,11 +28,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("testing", "testing.*", "monitoring", "monitoring.*"),
     ("manager", "decorators"),
     ("config", "_config_*"),
-    ("warming", "invalidation", "locks"),
+    ("warming", "invalidation", "locks", "_degrading_keyspace"),
     ("backends", "backends.*"),
     ("_async", "_async.*", "_sync", "_sync.*"),
     # What both faces share: states first, then what these are built of.
-    ("_manager", "_memory", "_file", "_redis", "_null"),
+    ("_manager", "_degrading", "_memory", "_file", "_redis", "_null"),
+    ("_outages", "_debts"),
     ("_flights", "_tags", "_events", "_primitives", "backends.base"),
     (
         "_hot_load",
@@ -51,13 +52,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_sqlite_worker",
         "_wal_index",
         "_redis_breaker",
+        "_redis_cluster",
+        "_redis_connections",
         "_redis_deployment",
         "_redis_errors",
         "_redis_loops",
+        "_redis_nodes",
         "_redis_options",
         "_redis_pools",
         "_redis_scan",
         "_redis_scripts",
+        "_redis_slots",
+        "_redis_sentinel",
         "_redis_topology",
         "_memory_store",
         "_expiry",
@@ -85,7 +91,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 STRANGERS: tuple[tuple[tuple[str, ...], ...], ...] = (
     (("_async", "_async.*"), ("_sync", "_sync.*")),
     (
-        ("manager", "_manager", "_async.manager", "_sync.manager"),
+        (
+            *("manager", "_manager", "_async.manager", "_sync.manager"),
+            *("_outages", "_debts", "_degrading*", "_async.degrading", "_sync.degrading"),
+        ),
         ("backends.memory", "_async.memory*", "_sync.memory*", "_memory*"),
         (
             *("backends.file", "_async.file*", "_sync.file*", "_file"),

@@ -27,7 +27,8 @@ class SyncManagerOps(ManagerState):
     `InvalidKeyError`. A ``ttl`` is seconds (``int`` or ``float``), a ``timedelta``, or ``None``
     for an entry that never expires; not given, the manager's ``default_ttl`` counts; zero or
     less means already expired; anything else raises `InvalidTTLError`. An outage raises
-    `BackendUnavailableError`, use after closing `CacheClosedError`.
+    `BackendUnavailableError`, unless the manager was made with ``on_outage="degrade"``: then only
+    ``add``, ``incr`` and ``decr`` do. Use after closing raises `CacheClosedError`.
     """
 
     def get(self, key: str, default: Any = None) -> Any:
