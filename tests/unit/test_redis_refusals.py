@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from faulty import on_a_slow_machine
 from redis_servers import HOST, RedisServer, free_ports, running_server, until
 from scripted_redis import RESET, SILENCE, ScriptedRedis, scripted_redis
 from symphra_cache import BackendUnavailableError, CacheManager
@@ -298,8 +299,9 @@ def test_a_full_server_goes_on_with_what_it_has(
 
 
 def test_a_replica_that_became_read_only_goes_on_with_what_is_right(
-    server: RedisServer, hasty: CacheManager, call: Caller
+    server: RedisServer, hasty: CacheManager, call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    on_a_slow_machine(monkeypatch)
     call(hasty, "set_many", {"k": "old", "other": "old"})
     server.command("REPLICAOF", HOST, free_ports(1)[0])
     for _ in range(3):
