@@ -14,9 +14,17 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import redis
 from redis.crc import key_slot
 
-from redis_servers import HOST, QUICK_REPLICATION, RedisServer, RedisServerError, until
+from redis_servers import (
+    HOST,
+    QUICK_REPLICATION,
+    RedisServer,
+    RedisServerError,
+    patient,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -140,6 +148,12 @@ class RedisCluster:
         return [node.address for node in self.nodes]
 
     @property
+    def chosen_url(self) -> str:
+        """What a backend takes: all nodes, with time-outs for a busy machine."""
+        nodes = ",".join(f"{host}:{port}" for host, port in self.addresses)
+        return patient(f"redis+cluster://{nodes}")
+
+    @property
     def primaries(self) -> list[ClusterNode]:
         return [node for node in self.nodes if node.role == "primary"]
 
@@ -164,9 +178,11 @@ class RedisCluster:
         """Return the replica of a primary."""
         return next(node for node in self.replicas if node.peers()[node.id].primary == primary.id)
 
-    def command(self, node: ClusterNode, *words: Any) -> Any:
-        """Run a command on one node, past the cache."""
-        return node.command(*words)
+    def command(self, *words: Any) -> Any:
+        """Run a command past the cache: where its key belongs, ``KEYS`` everywhere."""
+        if words[0] == "KEYS":
+            return [name for node in self.primaries for name in node.command(*words)]
+        return self.primary_of(words[1]).command(*words)
 
     def kill(self, node: ClusterNode) -> None:
         """End a node without a chance to do anything."""
@@ -194,6 +210,15 @@ class RedisCluster:
         self.wait_ok()
         for node in self.primaries:
             node.fresh()
+        return self
+
+    def emptied(self) -> Self:
+        """Empty it, and do nothing else if nothing else needs to be done."""
+        try:
+            for node in self.nodes[:PRIMARIES]:
+                node.fresh()
+        except redis.RedisError:  # one is down, or a replica by now
+            return self.fresh()
         return self
 
     def wait_ok(self, timeout: float = SECONDS_TO_FORM) -> Self:

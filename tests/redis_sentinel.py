@@ -136,6 +136,11 @@ class RedisSentinels:
         return [sentinel.address for sentinel in self.sentinels]
 
     @property
+    def url(self) -> str:
+        hosts = ",".join(f"{host}:{port}" for host, port in self.addresses)
+        return f"redis+sentinel://{hosts}/{NAME}"
+
+    @property
     def master(self) -> tuple[str, int]:
         """Address of the master of now, as a sentinel names it."""
         return self._answering()[0].master()

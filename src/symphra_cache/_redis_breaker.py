@@ -77,7 +77,7 @@ class NodeBreaker:
         self._where: str = where
         self._failed: int = 0  # in a row
         self._reason: str = ""
-        self._probe_began: float = 0.0
+        self._probe_began: float = 0.0  # 0: none is under way
         self._probe_at: float = 0.0
         self._turn: threading.Lock = threading.Lock()
         fork_aware(self)
@@ -86,6 +86,11 @@ class NodeBreaker:
     def is_open(self) -> bool:
         """Whether calls fail at once, probes excepted."""
         return self._failed >= self._limit
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last that is known of the server is a failure."""
+        return self._failed > 0
 
     def admit(self) -> None:
         """Let a call through, or fail.
@@ -128,12 +133,18 @@ class NodeBreaker:
             if not self.is_open:
                 return
             is_new = self._failed == self._limit
-            now = monotonic()
-            is_quick = is_new or now - self._probe_began < _QUICK * self._reset_after
-            self._probe_at = now + self._reset_after * (_QUICK if is_quick else 1)
             self._reason = str(error) or type(error).__name__
+            self._put_off_probe(is_new=is_new)
         if is_new:
             log_circuit(self._where, type(error).__name__)
+
+    def _put_off_probe(self, *, is_new: bool) -> None:
+        now, began = monotonic(), self._probe_began
+        # The others that were under way when the circuit opened have no say in this.
+        if is_new or began:
+            is_quick = is_new or now - began < _QUICK * self._reset_after
+            self._probe_at = now + self._reset_after * (_QUICK if is_quick else 1)
+            self._probe_began = 0.0
 
     def before_fork(self) -> None:
         """Let nobody else be in the middle of a change."""

@@ -11,6 +11,7 @@ from symphra_cache._config_urls import read_url
 from symphra_cache._redis_topology import (
     SERVER_LISTS,
     TOPOLOGY_SCHEMES,
+    Sentinels,
     check_topology_options,
     given_topology,
     topology_of,
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
     from symphra_cache._config_urls import Address
     from symphra_cache._redis_breaker import NodeBreaker
+    from symphra_cache._redis_injected import ClusterSettings
     from symphra_cache._redis_pools import LoopPool, ThreadPool
     from symphra_cache._redis_topology import Topology
 
-__all__ = ["ClientOptions", "checked_client"]
+__all__ = ["ClientOptions"]
 
 # Seconds. redis-py's own are 5, which is long for a cache.
 _TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
@@ -78,8 +80,18 @@ class ClientOptions:
             tls=self._options.get("ssl", False)
         )
         _check_transport(self._options)
+        self._sentinels = self._asked_sentinels()
         # The context for TLS of all loops, once there is one.
         self._tls: list[Any] = []
+
+    @classmethod
+    def of_cluster(cls, settings: ClusterSettings) -> ClientOptions:
+        """Return those of connections to the cluster of a client that the program made."""
+        options = cls(
+            None, {"startup_nodes": settings.addresses, "ssl": settings.options.get("ssl")}
+        )
+        options._options |= settings.options  # redis-py has accepted them already
+        return options
 
     @property
     def where(self) -> str:
@@ -99,6 +111,12 @@ class ClientOptions:
         names = ("password", *_OF_SENTINELS)
         return [self._options[name] for name in names if self._options.get(name)]
 
+    @property
+    def call_seconds(self) -> float:
+        """How long a call may take: to connect, and to be answered."""
+        seconds: float = self._options["socket_connect_timeout"] + self._options["socket_timeout"]
+        return seconds
+
     def thread_pool(
         self, breaker: NodeBreaker, address: tuple[str, int] | None = None
     ) -> ThreadPool:
@@ -112,26 +130,36 @@ class ClientOptions:
         Raises:
             ConfigurationError: the options name several servers, and no address was given.
         """
-        import redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
+        from symphra_cache import _redis_connections
         from symphra_cache._redis_pools import ThreadPool
 
-        options = self._pool_options(redis.connection, address)
+        kinds = _redis_connections.BLOCKING
+        if self._leads_to_master(address):
+            from symphra_cache import _redis_sentinel
+
+            kinds = _redis_sentinel.BLOCKING
+        options = self._pool_options(kinds, address)
         return ThreadPool(
             breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
         )
 
     def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
         """Make a pool for the running loop; see `thread_pool`."""
-        import redis.asyncio
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
+        from symphra_cache import _redis_connections
         from symphra_cache._redis_pools import LoopPool
 
-        options = self._pool_options(redis.asyncio.connection, address)
+        kinds = _redis_connections.ASYNCIO
+        if self._leads_to_master(address):
+            from symphra_cache import _redis_sentinel
+
+            kinds = _redis_sentinel.ASYNCIO
+        options = self._pool_options(kinds, address)
         return LoopPool(
             breaker,
             self._tls,
@@ -140,32 +168,51 @@ class ClientOptions:
             **options,
         )
 
-    def _pool_options(self, connection: Any, address: tuple[str, int] | None) -> dict[str, Any]:
-        """Return the options of a pool, with the connection class of the face's module.
+    def _leads_to_master(self, address: tuple[str, int] | None) -> bool:
+        return self._sentinels is not None and address is None
+
+    def _pool_options(
+        self, kinds: Mapping[str, type], address: tuple[str, int] | None
+    ) -> dict[str, Any]:
+        """Return the options of a pool, with one of these classes for its connections.
 
         The pools add retries: none, for what may have been applied is never sent twice.
         """
-        from redis.maint_notifications import MaintNotificationsConfig
-
-        options = dict(self._options)
+        options = {name: self._options[name] for name in self._options if name not in _OF_SENTINELS}
         if address is not None:
             options["host"], options["port"] = address
+        elif self._sentinels is not None:
+            options["sentinels"] = self._sentinels
         elif self.topology is not None:
-            raise ConfigurationError(
-                f"Redis at {self.where} can't be used yet: only single servers are"
-            )
-        for name in _OF_SENTINELS:
-            options.pop(name, None)
-        kind = connection.Connection
+            raise ConfigurationError(f"Redis at {self.where} has many servers; name one of them")
+        way = "tcp"
         if path := options.pop("unix_socket_path", None):
             options["path"] = path
-            kind = connection.UnixDomainSocketConnection
+            way = "unix"
         elif options.pop("ssl", False):
-            kind = connection.SSLConnection
-        # redis-py's notices of maintenance are off, for with them its pools no longer test a
-        # connection before they lend it.
-        notices = MaintNotificationsConfig(enabled=False)
-        return {**options, "connection_class": kind, "maint_notifications_config": notices}
+            way = "tls"
+        return {**options, "connection_class": kinds[way], **_notices_off()}
+
+    def _asked_sentinels(self) -> Sentinels | None:
+        if self.topology is None or self.topology.kind != "sentinel":
+            return None
+        options = {name: self._options[name] for name in self._options if name.startswith("ssl_")}
+        for name in _OF_SENTINELS:
+            if name in self._options:
+                options[name.removeprefix("sentinel_")] = self._options[name]
+        return Sentinels(self.topology, options)
+
+
+def _notices_off() -> dict[str, Any]:
+    """Return the option that turns off redis-py's notices of maintenance, if it knows them.
+
+    With them its pools no longer test a connection before they lend it.
+    """
+    try:
+        from redis.maint_notifications import MaintNotificationsConfig
+    except ImportError:
+        return {}
+    return {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
 
 
 def _check_type(name: str, value: object) -> None:
@@ -322,27 +369,3 @@ def _check_transport(options: dict[str, Any]) -> None:
         raise ConfigurationError(f"{tls[0]} needs TLS: say ssl=True, or rediss:// in the URL")
     if "ssl_keyfile" in options and "ssl_certfile" not in options:
         raise ConfigurationError("ssl_keyfile needs ssl_certfile, the certificate of the key")
-
-
-def checked_client(client: object, name: str) -> None:
-    """Refuse an injected client that would change what we read or is of the wrong face.
-
-    Raises:
-        ConfigurationError: it decodes replies, or is no client.
-    """
-    if client is None:
-        return
-    pool = getattr(client, "connection_pool", None)
-    if not callable(getattr(client, "execute_command", None)) or pool is None:
-        raise ConfigurationError(f"{name} must be a redis-py client, got {type(client).__name__}")
-    from inspect import iscoroutinefunction
-
-    is_async = iscoroutinefunction(client.execute_command)  # type: ignore[attr-defined]
-    if is_async != (name == "async_client"):
-        wanted = "redis.asyncio.Redis" if name == "async_client" else "redis.Redis"
-        raise ConfigurationError(f"{name} must be a {wanted}, got the other face's client")
-    if pool.connection_kwargs.get("decode_responses"):
-        raise ConfigurationError(
-            f"{name} must return bytes, got one with decode_responses=True; "
-            "make it with decode_responses=False"
-        )

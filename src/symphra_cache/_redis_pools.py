@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["InjectedLoopPool", "InjectedPool", "LoopPool", "ThreadPool"]
 
+# Seconds.
+_GRACE = 0.02
 
 _kept: list[object] = []
 
@@ -36,7 +39,56 @@ def _closed() -> redis.ConnectionError:
     return redis.ConnectionError("the pool is closed")
 
 
-class ThreadPool(redis.ConnectionPool):
+def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
+    """Refuse a caller who has waited for a time-out of others already to wait for another."""
+    patience = pool.connection_kwargs.get("socket_timeout")
+    # Not the whole: he came a little later than those whom he waited for.
+    if pool.breaker.has_failed and patience is not None and seconds > patience / 2:
+        raise redis.TimeoutError("Timeout waiting for others, whom the server does not answer")
+
+
+class _BlockingReplies:
+    @staticmethod
+    def read_replies(
+        connection: Any, count: int, replies: list[Any], *, is_late: bool = False
+    ) -> None:
+        """Read so many replies; errors that are answers stand among them.
+
+        Args:
+            connection: to which as many commands were sent.
+            count: how many there must be in the end.
+            replies: where they go, so that those are known that came before a failure.
+            is_late: whether to wait no longer than it takes to fetch what is there already.
+        """
+        if is_late:
+            connection._sock.settimeout(_GRACE)
+        while len(replies) < count:
+            try:
+                replies.append(connection.read_response())
+            except redis.ResponseError as error:
+                replies.append(error)
+        if is_late:
+            connection._sock.settimeout(connection.socket_timeout)
+
+
+class _LoopReplies:
+    @staticmethod
+    async def read_replies(
+        connection: Any, count: int, replies: list[Any], *, is_late: bool = False
+    ) -> None:
+        """Read so many replies; see the blocking twin."""
+        try:
+            async with asyncio.timeout(_GRACE if is_late else None):
+                while len(replies) < count:
+                    try:
+                        replies.append(await connection.read_response())
+                    except redis.ResponseError as error:
+                        replies.append(error)
+        except TimeoutError:
+            raise redis.TimeoutError("Timeout reading: the time of the call is up") from None
+
+
+class ThreadPool(_BlockingReplies, redis.ConnectionPool):
     """Connections for which threads queue. Safe to close from any thread.
 
     Args:
@@ -53,10 +105,15 @@ class ThreadPool(redis.ConnectionPool):
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a connection, waiting for one as long as it takes."""
-        self._turns.acquire()
+        begun = 0.0
+        if not self._turns.acquire(blocking=False):
+            begun = time.monotonic()
+            self._turns.acquire()
         try:
             if self.is_closed:
                 raise _closed()
+            if begun:
+                _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
         except BaseException:
             self._turns.release()
@@ -91,7 +148,7 @@ class ThreadPool(redis.ConnectionPool):
             self.disconnect(inuse_connections=False)
 
 
-class LoopPool(redis.asyncio.ConnectionPool):
+class LoopPool(_LoopReplies, redis.asyncio.ConnectionPool):
     """Connections for which the tasks of one loop queue: first come, first served.
 
     Args:
@@ -119,10 +176,13 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a connection, waiting for one as long as it takes."""
+        begun = 0.0 if self.can_get_connection() else time.monotonic()
         connection = await self._next_connection()
         try:
             if self.is_closed:
                 raise _closed()
+            if begun:
+                _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
             await self._ensured(connection)
             connection.lent = _transport(connection)
@@ -213,18 +273,20 @@ class LoopPool(redis.asyncio.ConnectionPool):
         _kept.extend([writer for writer in writers if not _close_socket(writer, None)])
 
 
-class InjectedPool:
+class _Injected:
+    def __init__(self, pool: Any, breaker: NodeBreaker) -> None:
+        self.breaker: NodeBreaker = breaker
+        self._pool = pool
+        self.release: Any = pool.release
+
+
+class InjectedPool(_BlockingReplies, _Injected):
     """The pool of a blocking client that the program made, behind a circuit breaker.
 
     Args:
         pool: redis-py's.
         breaker: the circuit of the server.
     """
-
-    def __init__(self, pool: Any, breaker: NodeBreaker) -> None:
-        self.breaker: NodeBreaker = breaker
-        self._pool = pool
-        self.release: Any = pool.release
 
     def get_connection(self) -> Any:
         """Lend a connection, on the pool's own terms."""
@@ -236,7 +298,7 @@ class InjectedPool:
             raise
 
 
-class InjectedLoopPool(InjectedPool):
+class InjectedLoopPool(_LoopReplies, _Injected):
     """The same for an asyncio client."""
 
     async def get_connection(self) -> Any:
@@ -255,6 +317,9 @@ def _transport(connection: Any) -> Any:
 
 def _taken_writers(connections: Iterable[Any]) -> list[asyncio.StreamWriter]:
     """Take from the connections what they would close, or warn of, themselves."""
+    connections = [*connections]
+    asking = [getattr(connection, "asking", None) for connection in connections]
+    connections += filter(None, asking)  # those to sentinels, which are in no pool
     writers = [connection._writer for connection in connections]
     for connection in connections:
         connection._writer = connection._reader = None

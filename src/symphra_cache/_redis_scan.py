@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import re
 
+from symphra_cache._redis_errors import is_answer
+from symphra_cache._redis_slots import SLOTS, told_host
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
-__all__ = ["BATCH", "ServerScan"]
+    from symphra_cache._redis_slots import Address
+
+__all__ = ["BATCH", "ClusterScan", "ServerScan"]
 
 BATCH = 500
 """Names that one round trip of ``scan``, ``count``, ``clear`` and bulk deletes takes."""
 
 _RUN_ID = re.compile("run_id:([0-9a-f]+)")
+# So often what a scan has been through may have to be gone through again.
+_SWEEPS = 10
 # So often a server may be another one before it is taken for several behind one address.
 _CHANGES = 10
 
@@ -49,8 +57,9 @@ class ServerScan:
         Raises:
             redis.RedisError: the server gave no page, or is another one each time.
         """
-        if isinstance(page, Exception):
-            raise page
+        for reply in (page, info):
+            if isinstance(reply, Exception) and (reply is page or not is_answer(reply)):
+                raise reply
         cursor, names = page
         run_id = _run_id_in(info)
         if run_id is not None and self._run_id not in (None, run_id):
@@ -75,3 +84,100 @@ def _run_id_in(info: Any) -> str | None:
         info = info.decode(errors="replace")
     found = _RUN_ID.search(info) if isinstance(info, str) else None
     return found and found[1]
+
+
+class ClusterScan:
+    """Which primaries are still to be scanned.
+
+    Names move with their slot. One that left a node before it was read there may have come to a
+    node that had been read already. So who received names from a node that was just scanned is
+    scanned once more, after that; and whoever received names from him; until none did.
+
+    Attributes:
+        is_over: whether every name has been seen that was there all the time.
+    """
+
+    def __init__(self) -> None:
+        self.is_over: bool = False
+        self._seen: _Layout | None = None
+        self._due: set[str] = set()
+        self._sweeps = 0
+
+    def due(self) -> list[Address]:
+        """Return the nodes to scan now, each from its beginning, before the next `look`."""
+        assert self._seen is not None
+        return [self._seen.addresses[node] for node in sorted(self._due)]
+
+    def look(self, told: Sequence[tuple[Address, Any]]) -> None:
+        """Find out what to scan next.
+
+        Args:
+            told: what each primary replies to ``CLUSTER NODES``.
+
+        Raises:
+            redis.RedisError: slots move so much that there is no end to it.
+        """
+        layout = _Layout(told)
+        if self._seen is None:
+            self._due = set(layout.primaries)
+        else:
+            self._due = layout.receivers(self._seen, self._due)
+        self._seen = layout
+        self.is_over = not self._due
+        self._sweeps += 1
+        if self._due and self._sweeps > _SWEEPS:
+            from redis.exceptions import ClusterDownError
+
+            raise ClusterDownError("CLUSTERDOWN slots move on and on, a scan finds no end")
+
+
+class _Layout:
+    """Who has which slots, and which are on their way, as the primaries say of themselves."""
+
+    def __init__(self, told: Sequence[tuple[Address, Any]]) -> None:
+        self.addresses: dict[str, Address] = {}
+        self.primaries: list[str] = []
+        self.served: dict[str, tuple[str, ...]] = {}  # ranges of slots, as they were told
+        self.moves: set[tuple[str, str]] = set()  # from whom, to whom
+        for asked, reply in told:
+            text = reply.decode() if isinstance(reply, bytes) else str(reply)
+            for line in text.splitlines():
+                self._read(line.split(), asked)
+
+    def _read(self, words: Sequence[str], asked: Address) -> None:
+        name, address, flags = words[:3]
+        if "myself" not in flags.split(","):
+            host, _, port = address.partition("@")[0].rpartition(":")
+            self.addresses.setdefault(name, (told_host(host, asked), int(port)))
+            return
+        self.addresses[name] = asked
+        self.primaries.append(name)
+        self.served[name] = tuple(word for word in words[8:] if word[0] != "[")
+        for word in words[8:]:
+            if word[0] == "[":
+                self._read_move(name, word.strip("[]"))
+
+    def _read_move(self, name: str, text: str) -> None:
+        _, arrow, other = re.split("(->-|-<-)", text)
+        self.moves.add((name, other) if arrow == "->-" else (other, name))
+
+    def receivers(self, before: _Layout, scanned: Iterable[str]) -> set[str]:
+        """Return who may have received names from the nodes scanned since ``before``."""
+        sources = set(scanned)
+        found = {to for source, to in before.moves | self.moves if source in sources}
+        if before.served != self.served:
+            for old, new in zip(before._owners(), self._owners(), strict=True):
+                if old != new and sources.intersection(old):
+                    # Nobody has it while it changes hands: it may be anybody's.
+                    found.update(new or self.primaries)
+        return found & self.addresses.keys()
+
+    def _owners(self) -> list[tuple[str, ...]]:
+        """Return who has each slot: for a moment, it may be two."""
+        owners: list[tuple[str, ...]] = [()] * SLOTS
+        for name, ranges in self.served.items():
+            for words in ranges:
+                first, _, last = words.partition("-")
+                for slot in range(int(first), int(last or first) + 1):
+                    owners[slot] = (*owners[slot], name)
+        return owners

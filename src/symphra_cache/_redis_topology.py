@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SERVER_LISTS",
     "TOPOLOGY_SCHEMES",
+    "Sentinels",
     "Topology",
     "check_topology_options",
     "given_topology",
@@ -74,6 +75,39 @@ class Topology(NamedTuple):
         ]
         service = "" if self.service is None else f"/{self.service}"
         return f"{self.kind} {','.join(shown)}{service}"
+
+
+class Sentinels:
+    """Which sentinel is asked first, and whether the master that they named is in doubt.
+
+    Shared by the connections of both faces, by threads and loops, without a lock: an order is a
+    tuple that is replaced, and each replacement has all sentinels.
+
+    Attributes:
+        service: what they call the master.
+        order: their addresses, those that failed last at the end.
+        generation: changes with every doubt.
+    """
+
+    def __init__(self, topology: Topology, options: Mapping[str, Any]) -> None:
+        self.service: str = topology.service or ""
+        self.order: tuple[tuple[str, int], ...] = topology.hosts
+        self.generation: int = 0
+        self._options = options
+
+    def suspect(self) -> None:
+        """Doubt that the master is the one that they named."""
+        self.generation += 1
+
+    def doubt(self, sentinel: tuple[str, int]) -> None:
+        """Ask this one last from now on."""
+        self.order = (*[other for other in self.order if other != sentinel], sentinel)
+
+    def connection(self, sentinel: tuple[str, int], seconds: float) -> dict[str, Any]:
+        """Return the options of a connection that asks one of them, within so many seconds."""
+        host, port = sentinel
+        timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+        return {**self._options, **timeouts, "service": self.service, "host": host, "port": port}
 
 
 def topology_of(address: Address) -> Topology | None:

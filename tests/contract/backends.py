@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from memory_checks import check_deadlines, check_whole
+from redis_cluster import RedisCluster, shared_cluster
 from redis_servers import RedisServer, shared_server
 from symphra_cache import CacheClosedError, CacheManager
 from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
@@ -207,7 +208,7 @@ class AgingClock:
 
     SHORT = 1.0
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer | RedisCluster) -> None:
         self._server = server
 
     async def aadvance(self, seconds: float) -> None:
@@ -236,9 +237,13 @@ class RedisKit(Kit):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.server = shared_server().fresh()
+        self.server = self.emptied()
         self.clock = AgingClock(self.server)
         self._databases = 0
+
+    def emptied(self) -> RedisServer | RedisCluster:
+        """Return the session's server, with nothing in it."""
+        return shared_server().fresh()
 
     def make(self, **options: Any) -> RedisBackend:
         self._databases += 1
@@ -265,6 +270,19 @@ class RedisKit(Kit):
         self.server.command("SET", name, _as_text(frame), "KEEPTTL")
 
 
+class ClusterKit(RedisKit):
+    """A real cluster of three primaries with a replica each."""
+
+    variant = "-cluster"
+
+    def emptied(self) -> RedisCluster:
+        return shared_cluster().emptied()
+
+    def again(self, database: int = 0, **options: Any) -> RedisBackend:
+        """Return another backend on the same data: a cluster has one database."""
+        return RedisBackend(self.server.chosen_url, **options)
+
+
 def _name(key: str, namespace: str) -> bytes:
     return f"{namespace}:{key}".encode()
 
@@ -275,5 +293,5 @@ def _as_text(frame: object) -> bytes | str:
 
 
 KITS: dict[str, type[Kit]] = {
-    kit.kind + kit.variant: kit for kit in (MemoryKit, S3FIFOKit, FileKit, RedisKit)
+    kit.kind + kit.variant: kit for kit in (MemoryKit, S3FIFOKit, FileKit, RedisKit, ClusterKit)
 }

@@ -80,7 +80,7 @@ def test_a_cluster_is_spread_and_emptied(cluster: RedisCluster, client: redis.Re
     for key in keys:
         client.set(key, "x")
     assert all(cluster.primary_of(key).command("GET", key) == b"x" for key in keys)
-    sizes = [cluster.command(node, "DBSIZE") for node in cluster.primaries]
+    sizes = [node.command("DBSIZE") for node in cluster.primaries]
     assert all(sizes)
     assert sum(sizes) == len(keys)
     cluster.fresh()

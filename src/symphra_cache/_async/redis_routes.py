@@ -1,5 +1,5 @@
 # Source of the blocking twin: edit here, then run scripts/run_unasync.py.
-"""How commands reach a single Redis server: one face of `symphra_cache._redis_routes`.
+"""How commands reach Redis: a single server, or the nodes of a cluster.
 
 Commands are sent on the pools' connections themselves. redis-py's own clients send a command
 anew whose connection broke, though it may have been applied.
@@ -7,18 +7,21 @@ anew whose connection broke, though it may have been applied.
 
 from __future__ import annotations
 
+from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
-from symphra_cache._redis_scan import ServerScan
+from symphra_cache._redis_scan import ClusterScan, ServerScan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from typing import Any
 
+    from symphra_cache._redis_cluster import Batch
     from symphra_cache._redis_scripts import Script
+    from symphra_cache._redis_slots import Address
 
-__all__ = ["AsyncOneServer", "AsyncServers"]
+__all__ = ["AsyncManyServers", "AsyncOneServer"]
 
 
 class AsyncServers(Routes):
@@ -56,7 +59,7 @@ class AsyncServers(Routes):
                 await connection.send_packed_command(
                     connection.pack_commands(commands), check_health=False
                 )
-                await self._aread(connection, len(commands), replies)
+                await pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
                 await self._anote(pool, connection, error)
                 raise
@@ -66,16 +69,6 @@ class AsyncServers(Routes):
             return replies + [error] * (len(commands) - len(replies))
         pool.breaker.succeeded()
         return replies
-
-    async def _aread(self, connection: Any, count: int, replies: list[Any]) -> None:
-        """Read so many replies; errors that are answers are among them."""
-        while len(replies) < count:
-            try:
-                replies.append(await connection.read_response())
-            except client_errors() as error:
-                if not is_answer(error):
-                    raise
-                replies.append(error)
 
     async def _apages_of(self, pool: Any, pattern: bytes) -> AsyncIterator[list[bytes]]:
         """Yield names that match on one server, some of them perhaps twice."""
@@ -138,3 +131,160 @@ class AsyncOneServer(AsyncServers):
     async def aping(self) -> None:
         """Have the server answer."""
         await self.acall(b"", "PING")
+
+
+class AsyncManyServers(AsyncServers):
+    """The way to the nodes of a cluster; the same operations as for one server.
+
+    Each command is about one name, so it can go to the node of that name's slot. What a call
+    has for a node goes there in one packet; all nodes are sent theirs before any is waited for.
+    """
+
+    async def acall(self, name: bytes, *command: Any) -> Any:
+        """Send a command about a name; return the reply."""
+        (reply,) = await self.asend_all([name], [command])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def arun(self, script: Script, name: bytes, *arguments: Any) -> Any:
+        """Run a script on a name, sending its text if its node does not know it yet."""
+        (reply,) = await self._arun_each(script, [name], *arguments)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def _arun_each(self, script: Script, names: list[bytes], *arguments: Any) -> list[Any]:
+        commands = [("EVALSHA", script.digest, 1, name, *arguments) for name in names]
+        replies = await self.asend_all(names, commands)
+        unknown = [
+            place
+            for place, reply in enumerate(replies)
+            if isinstance(reply, Exception) and is_refusal(reply, "NOSCRIPT")
+        ]
+        again = [names[place] for place in unknown]
+        texts = [("EVAL", script.text, 1, name, *arguments) for name in again]
+        for place, reply in zip(unknown, await self.asend_all(again, texts), strict=True):
+            replies[place] = reply
+        return replies
+
+    async def aget_all(self, names: list[bytes]) -> list[Any]:
+        """Return what stands under the names; another type counts as nothing."""
+        replies = await self.asend_all(names, [("GET", name) for name in names])
+        return [
+            None if isinstance(reply, Exception) and is_refusal(reply, "WRONGTYPE") else reply
+            for reply in replies
+        ]
+
+    async def arun_all(self, script: Script, names: list[bytes]) -> list[Any]:
+        """Run a script that takes many names and answers for each."""
+        replies = await self._arun_each(script, names)
+        return [reply if isinstance(reply, Exception) else reply[0] for reply in replies]
+
+    async def asend_all(
+        self, names: Sequence[bytes], commands: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        """Send a command about each name."""
+        if not names:
+            return []
+        nodes = await self._pools.apool()
+        until = self._cluster.deadline()
+        await self._arefresh(nodes, until)
+        call = ClusterCall(self._cluster, names, commands, until)
+        while not call.is_done:
+            await self._aturn(nodes, call)
+            if call.has_unsent:
+                await self._arefresh(nodes, until)
+                call.reroute()
+        return call.replies
+
+    async def _aturn(self, nodes: Any, call: ClusterCall) -> None:
+        """Send to each node what is due, then read from each."""
+        lent: list[tuple[Batch, Any, Any]] = []
+        try:
+            for batch in call.batches():
+                await self._asend(nodes, call, batch, lent)
+            for batch, pool, connection in lent:
+                await self._aread(call, batch, pool, connection)
+        finally:
+            for batch, pool, connection in lent:
+                if not batch.is_read:
+                    await connection.disconnect(nowait=True)
+                await pool.release(connection)
+
+    async def _asend(
+        self, nodes: Any, call: ClusterCall, batch: Batch, lent: list[tuple[Batch, Any, Any]]
+    ) -> None:
+        try:
+            call.check_time()
+            pool = nodes.pool(batch.address)
+            connection = await pool.get_connection()
+        except client_errors() as error:
+            call.unsent(batch, error)
+            return
+        lent.append((batch, pool, connection))
+        try:
+            packed = connection.pack_commands(batch.commands)
+            await connection.send_packed_command(packed, check_health=False)
+        except client_errors() as error:
+            pool.breaker.failed(error)
+            call.lost(batch, [], error)
+
+    async def _aread(self, call: ClusterCall, batch: Batch, pool: Any, connection: Any) -> None:
+        if batch.is_lost:
+            return
+        replies: list[Any] = []
+        count = len(batch.commands)
+        try:
+            await pool.read_replies(connection, count, replies, is_late=call.is_over)
+        except client_errors() as error:
+            pool.breaker.failed(error)
+            call.lost(batch, replies, error)
+        else:
+            batch.is_read = True
+            pool.breaker.succeeded()
+            call.answered(batch, replies)
+
+    async def _arefresh(self, nodes: Any, until: float) -> None:
+        """Find out who serves what, if that is wanted and nobody else is at it.
+
+        Raises:
+            redis.RedisError: nothing at all is known of the cluster, and nobody told.
+        """
+        cluster = self._cluster
+        if not cluster.may_refresh():
+            return
+        refresh = cluster.refresh(until)
+        for address in refresh:
+            try:
+                reply = await self._aexchange(nodes.pool(address), "CLUSTER", "SLOTS")
+                refresh.learn(reply)
+            except client_errors() as error:
+                refresh.failed(error)
+
+    async def apages(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
+        """Yield the names that match, some of them perhaps twice, from all primaries."""
+        nodes = await self._pools.apool()
+        scan = ClusterScan()
+        scan.look(await self._alayout(nodes))
+        while not scan.is_over:
+            for address in scan.due():
+                async for names in self._apages_of(nodes.pool(address), pattern):
+                    yield names
+            scan.look(await self._alayout(nodes))
+
+    async def _alayout(self, nodes: Any) -> list[tuple[Address, Any]]:
+        """Ask each primary how it sees the cluster."""
+        self._cluster.is_stale = True
+        await self._arefresh(nodes, self._cluster.deadline())
+        return [
+            (address, await self._aexchange(nodes.pool(address), "CLUSTER", "NODES"))
+            for address in self._cluster.primaries
+        ]
+
+    async def aping(self) -> None:
+        """Have every primary answer."""
+        nodes = await self._pools.apool()
+        await self._arefresh(nodes, self._cluster.deadline())
+        for address in self._cluster.primaries:
+            await self._aexchange(nodes.pool(address), "PING")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from symphra_cache._async.redis import AsyncRedisOps
-from symphra_cache._async.redis_routes import AsyncOneServer
+from symphra_cache._async.redis_routes import AsyncManyServers, AsyncOneServer
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._redis import RedisStore
 from symphra_cache._redis_breaker import CircuitBreaker
 from symphra_cache._redis_deployment import Deployment
 from symphra_cache._sync.redis import SyncRedisOps
-from symphra_cache._sync.redis_routes import SyncOneServer
+from symphra_cache._sync.redis_routes import SyncManyServers, SyncOneServer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ _BREAKER = CircuitBreaker()
 
 class OneServer(AsyncOneServer, SyncOneServer):
     """The way to a single server, both faces."""
+
+
+class ManyServers(AsyncManyServers, SyncManyServers):
+    """The way to the nodes of a cluster, both faces."""
 
 
 class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
@@ -137,7 +141,7 @@ class RedisBackend(RedisKeyspace):
             "socket_connect_timeout": socket_connect_timeout,
         }
         deployment = Deployment(url, arguments, client, async_client, breaker)
-        routes = OneServer(deployment)
+        routes = OneServer(deployment) if deployment.cluster is None else ManyServers(deployment)
         super().__init__(RedisStore(deployment, routes, serializer, max_value_bytes), "")
 
     def keyspace(self, path: str, counters: Counters) -> RedisKeyspace:

@@ -1,0 +1,379 @@
+"""Redis Sentinel: the master is found, followed when it changes, and nobody else is written to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from redis_sentinel import NAME, RedisSentinels, SentinelServer, shared_sentinels
+from redis_servers import HOST, QUICK_REPLICATION, RedisServer, free_ports, running_server, until
+from symphra_cache import BackendUnavailableError, CacheManager
+from symphra_cache.backends import RedisBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from faces import Caller
+
+    Address = tuple[str, int]
+
+SECONDS = 0.5
+PATIENCE = 10 * SECONDS  # for a machine that is busy
+SECRET = "s3cret-0f-sentinels"
+
+
+def url_of(addresses: list[Address], **query: object) -> str:
+    hosts = ",".join(f"{host}:{port}" for host, port in addresses)
+    options = "&".join(f"{name}={value}" for name, value in query.items())
+    return f"redis+sentinel://{hosts}/{NAME}?{options}"
+
+
+@pytest.fixture
+def sentinels() -> RedisSentinels:
+    return shared_sentinels().fresh()
+
+
+@contextmanager
+def watching(*masters: int, **config: object) -> Iterator[list[SentinelServer]]:
+    """Run sentinels that don't know each other, so that none ever decides anything."""
+    with ExitStack() as stack:
+        servers = [SentinelServer(master, **config) for master in masters]
+        for server in servers:
+            stack.callback(server.close)
+        yield servers
+
+
+def point_at(sentinel: SentinelServer, server: RedisServer) -> None:
+    """Have a sentinel name another master."""
+    sentinel.ask("REMOVE")
+    sentinel.command("SENTINEL", "MONITOR", NAME, HOST, server.port, 2)
+
+
+def demote(server: RedisServer, master: RedisServer) -> None:
+    """Make a replica of a server, whose clients stay connected."""
+    server.command("REPLICAOF", HOST, master.port)
+    until(lambda: server.command("ROLE")[3] == b"connected", 20, server.log)
+
+
+@contextmanager
+def silent_address() -> Iterator[Address]:
+    """Hold an address where somebody listens who never says anything."""
+    with socket.create_server((HOST, 0)) as listening:
+        yield listening.getsockname()
+
+
+def outage(call: Caller, cache: CacheManager, *arguments: Any) -> BackendUnavailableError:
+    with pytest.raises(BackendUnavailableError) as caught:
+        call(cache, *(arguments or ("get", "k")))
+    assert isinstance(caught.value.__cause__, redis.RedisError)
+    return caught.value
+
+
+# --- what works -----------------------------------------------------------------------
+
+
+def test_by_url_and_by_arguments(call: Caller, sentinels: RedisSentinels) -> None:
+    arguments: dict[str, Any] = {"sentinels": sentinels.addresses, "service_name": NAME}
+    for number, backend in enumerate(
+        [
+            RedisBackend(url_of(sentinels.addresses, db=3)),
+            RedisBackend(**arguments, db=3, client_name="ours"),
+            RedisBackend(url_of(sentinels.addresses[:1]), db=3),
+        ],
+        1,
+    ):
+        with CacheManager(backend) as cache:
+            assert call(cache, "incr", "n") == number
+            assert call(cache, "set_many", {"a": [1], "b": None}) == []
+            assert call(cache, "get_many", ["a", "b"]) == {"a": [1], "b": None}
+            assert call.scan(cache) == ["a", "b", "n"]
+            assert call(cache, "ping").ok
+    assert sentinels.master_server.command("SELECT", 3)
+    assert sentinels.master_server.command("GET", "symphra:n") == b"3"
+    sentinels.master_server.command("SELECT", 0)
+
+
+def test_a_dead_sentinel_costs_nothing_but_its_turn(
+    call: Caller, sentinels: RedisSentinels
+) -> None:
+    dead = (HOST, free_ports(1)[0])
+    with CacheManager(RedisBackend(url_of([dead, *sentinels.addresses]))) as cache:
+        assert call(cache, "incr", "n") == 1
+
+
+def test_a_sentinel_that_hangs_takes_its_share_once(
+    call: Caller, sentinels: RedisSentinels
+) -> None:
+    with silent_address() as silent:
+        backend = RedisBackend(url_of([silent, sentinels.addresses[0]]), socket_connect_timeout=3)
+        with CacheManager(backend) as cache:
+            begun = time.monotonic()
+            call(cache, "incr", "n")
+            assert 0.9 < time.monotonic() - begun < 3
+            sentinels.master_server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            call.wait()
+            begun = time.monotonic()
+            assert call(cache, "incr", "n") == 2
+            assert time.monotonic() - begun < 0.9
+
+
+def test_sentinels_are_asked_once_for_a_connection_and_left_alone(
+    call: Caller, sentinels: RedisSentinels
+) -> None:
+    asked = sentinels.sentinels[0]
+    with CacheManager(RedisBackend(url_of([asked.address]))) as cache:
+        call(cache, "set", "k", 1)
+        before = asked.connections(), asked.calls("sentinel|get-master-addr-by-name")
+        for _ in range(20):
+            assert call(cache, "get", "k") == 1
+        assert asked.calls("sentinel|get-master-addr-by-name") == before[1]
+    # Those that are there are the sentinels' own.
+    names = asked.command("CLIENT", "LIST").decode()
+    assert names.count("cmd=sentinel|get-master-addr-by-name") == 0
+
+
+def test_loops_and_threads_each_find_the_master(sentinels: RedisSentinels) -> None:
+    async def count(times: int) -> None:
+        for _ in range(times):
+            await asyncio.gather(*[cache.aincr("n") for _ in range(5)])
+
+    with CacheManager(RedisBackend(url_of(sentinels.addresses))) as cache:
+        threads = [
+            threading.Thread(target=lambda: [asyncio.run(count(1)) for _ in range(5)])
+            for _ in range(2)
+        ]
+        threads += [
+            threading.Thread(target=lambda: [cache.incr("n") for _ in range(25)]) for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert cache.get("n") == 100
+        assert asyncio.run(cache.aget("n")) == 100
+
+
+def test_a_forked_child_finds_the_master_itself(sentinels: RedisSentinels) -> None:
+    def use(cache: CacheManager) -> bool:
+        async def on_a_loop() -> Any:
+            return await cache.aincr("n")
+
+        return bool(cache.incr("n") and asyncio.run(on_a_loop()))
+
+    with CacheManager(RedisBackend(url_of(sentinels.addresses))) as cache:
+        assert use(cache)
+        child = os.fork()
+        if child == 0:
+            failed = 1
+            try:
+                failed = 0 if use(cache) else 1
+            finally:
+                os._exit(failed)
+        assert os.waitpid(child, 0)[1] == 0
+        assert use(cache)
+        assert cache.get("n") == 6
+
+
+async def test_a_task_that_is_cancelled_while_it_asks_leaves_nothing(
+    sentinels: RedisSentinels,
+) -> None:
+    before = len(os.listdir("/dev/fd"))
+    with silent_address() as silent:
+        backend = RedisBackend(url_of([silent, *sentinels.addresses]), socket_connect_timeout=30)
+        async with CacheManager(backend) as cache:
+            reads = [asyncio.create_task(cache.aget("k")) for _ in range(5)]
+            await asyncio.sleep(0.05)
+            for read in reads:
+                read.cancel()
+            await asyncio.gather(*reads, return_exceptions=True)
+            assert all(read.cancelled() for read in reads)
+    await asyncio.sleep(0.01)
+    assert len(os.listdir("/dev/fd")) == before
+
+
+def test_by_tls(call: Caller) -> None:
+    with running_server() as master, watching(master.tls_port) as (sentinel,):
+        backend = RedisBackend(
+            f"rediss+sentinel://localhost:{sentinel.tls_port}/{NAME}",
+            ssl_ca_certs=master.ca,
+            ssl_check_hostname=False,  # the sentinel names an address
+        )
+        with CacheManager(backend) as cache:
+            assert call(cache, "incr", "n") == 1
+        # Neither is trusted without its certificate.
+        url = f"rediss+sentinel://localhost:{sentinel.tls_port}/{NAME}"
+        for strict in (
+            RedisBackend(url, ssl_ca_certs=master.other_ca, ssl_check_hostname=False),
+            RedisBackend(url, ssl_ca_certs=master.ca),
+        ):
+            with CacheManager(strict) as cache:
+                assert "CERTIFICATE_VERIFY_FAILED" in str(outage(call, cache))
+
+
+# --- credentials ----------------------------------------------------------------------
+
+
+def test_sentinels_have_their_own_password_and_are_sent_no_other(
+    call: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_server() as master, watching(master.port) as (sentinel,):
+        master.command("CONFIG", "SET", "requirepass", "of-the-data")
+        url = url_of([sentinel.address])
+        with CacheManager(RedisBackend(url, password="of-the-data")) as cache:
+            assert call(cache, "incr", "n") == 1
+        assert sentinel.calls("auth") == sentinel.calls("hello") == 0
+        sentinel.command("ACL", "SETUSER", "watcher", "on", f">{SECRET}", "+@all")
+        sentinel.command("ACL", "SETUSER", "default", "resetpass", f">{SECRET}2")
+        for options in (
+            {"sentinel_password": f"{SECRET}2"},
+            {"sentinel_username": "watcher", "sentinel_password": SECRET},
+        ):
+            with CacheManager(RedisBackend(url, password="of-the-data", **options)) as cache:
+                assert call(cache, "get", "n") == 1
+                assert SECRET not in repr(cache) + repr(cache.ping())
+        for options in ({}, {"sentinel_password": f"{SECRET}3"}):
+            with CacheManager(RedisBackend(url, password="of-the-data", **options)) as cache:
+                error = outage(call, cache)
+                assert "no sentinel" in str(error)
+                assert SECRET not in f"{error}{error.__cause__}{cache.ping()}{caplog.text}"
+
+
+# --- outages --------------------------------------------------------------------------
+
+
+def test_no_sentinel_in_reach_is_an_outage_that_takes_one_time_out(call: Caller) -> None:
+    with silent_address() as one, silent_address() as two, silent_address() as three:
+        backend = RedisBackend(
+            url_of([one, two, three]), socket_timeout=30, socket_connect_timeout=SECONDS
+        )
+        with CacheManager(backend) as cache:
+            begun = time.monotonic()
+            error = outage(call, cache, "get_many", ["a", "b"])
+            assert time.monotonic() - begun < PATIENCE
+            assert f"/{NAME} can't be used: no sentinel names '{NAME}'" in str(error)
+            assert error.failed == ["a", "b"]
+            assert not call(cache, "ping").ok
+
+
+def test_a_service_that_nobody_knows_is_named(call: Caller, sentinels: RedisSentinels) -> None:
+    backend = RedisBackend(sentinels=sentinels.addresses, service_name="nobody")
+    with CacheManager(backend) as cache:
+        assert "no sentinel knows 'nobody'" in str(outage(call, cache))
+
+
+def test_a_server_that_is_no_sentinel_is_an_outage(call: Caller) -> None:
+    with (
+        running_server() as server,
+        CacheManager(RedisBackend(url_of([server.address]))) as cache,
+    ):
+        assert "unknown command" in str(outage(call, cache))
+
+
+@contextmanager
+def two_servers() -> Iterator[tuple[RedisServer, RedisServer, SentinelServer]]:
+    """Run two servers and a sentinel that names the first one."""
+    with (
+        running_server(**QUICK_REPLICATION) as one,
+        running_server(**QUICK_REPLICATION) as two,
+        watching(one.port) as (sentinel,),
+    ):
+        yield one, two, sentinel
+
+
+def test_a_replica_that_is_named_gets_no_write(call: Caller) -> None:
+    with two_servers() as (named, master, sentinel):
+        demote(named, master)
+        named.command("CONFIG", "SET", "replica-read-only", "no")
+        with CacheManager(RedisBackend(url_of([sentinel.address]))) as cache:
+            for name, *arguments in (("set", "k", 1), ("get", "k"), ("incr", "n")):
+                assert "replica" in str(outage(call, cache, name, *arguments))
+            assert named.command("DBSIZE") == 0
+            named.command("REPLICAOF", "NO", "ONE")
+            assert call(cache, "incr", "n") == 1
+
+
+def test_a_sentinel_that_names_a_dead_server_is_asked_last(call: Caller) -> None:
+    dead = free_ports(1)[0]
+    with (
+        running_server() as master,
+        watching(dead, master.port) as asked,
+        CacheManager(RedisBackend(url_of([one.address for one in asked]))) as cache,
+    ):
+        outage(call, cache)
+        assert call(cache, "incr", "n") == 1
+
+
+def test_a_master_that_was_demoted_is_left_after_one_refused_write(call: Caller) -> None:
+    with (
+        two_servers() as (old, new, sentinel),
+        CacheManager(RedisBackend(url_of([sentinel.address]))) as cache,
+    ):
+        assert call(cache, "incr", "n") == 1
+        demote(old, new)
+        point_at(sentinel, new)
+        assert "read only" in str(outage(call, cache, "incr", "n"))
+        assert call(cache, "incr", "n") == 1
+        assert new.command("GET", "symphra:n") == b"1"
+
+
+AT_ONCE = 8
+
+
+def hasty(sentinel: SentinelServer) -> RedisBackend:
+    return RedisBackend(url_of([sentinel.address]), socket_timeout=SECONDS, client_name="ours")
+
+
+def ours(server: RedisServer) -> int:
+    """Return how many connections of a `hasty` backend a server has."""
+    return int(server.command("CLIENT", "LIST").count(b" name=ours "))
+
+
+def test_one_failure_has_all_idle_connections_look_up_the_master() -> None:
+    with (
+        two_servers() as (old, new, sentinel),
+        CacheManager(hasty(sentinel)) as cache,
+        ThreadPoolExecutor(AT_ONCE) as threads,
+    ):
+        together = threading.Barrier(AT_ONCE)
+
+        def read(_: int) -> Any:
+            together.wait(30)
+            return cache.get("k", "nothing")
+
+        # Paused for a moment, so that none is given back before all are lent.
+        old.command("CLIENT", "PAUSE", 300, "ALL")
+        assert list(threads.map(read, range(AT_ONCE))) == ["nothing"] * AT_ONCE
+        assert ours(old) == AT_ONCE
+        old.pause()
+        point_at(sentinel, new)
+        with pytest.raises(BackendUnavailableError):
+            cache.get("k")
+        new.command("CLIENT", "PAUSE", 300, "ALL")
+        assert list(threads.map(read, range(AT_ONCE))) == ["nothing"] * AT_ONCE
+        assert ours(new) == AT_ONCE
+        old.resume()
+
+
+async def test_one_failure_has_all_idle_connections_of_a_loop_look_up_the_master() -> None:
+    with two_servers() as (old, new, sentinel):
+        async with CacheManager(hasty(sentinel)) as cache:
+            reads = [cache.aget("k", "nothing") for _ in range(AT_ONCE)]
+            assert await asyncio.gather(*reads) == ["nothing"] * AT_ONCE
+            assert ours(old) == AT_ONCE
+            old.pause()
+            point_at(sentinel, new)
+            with pytest.raises(BackendUnavailableError):
+                await cache.aget("k")
+            reads = [cache.aget("k", "nothing") for _ in range(AT_ONCE)]
+            assert await asyncio.gather(*reads) == ["nothing"] * AT_ONCE
+            assert ours(new) == AT_ONCE
+            old.resume()
