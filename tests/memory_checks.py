@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from symphra_cache.backends import MemoryBackend
 
 LONG = os.environ.get("SYMPHRA_LONG_TESTS") == "1"
-"""Whether tests that have a long form run it: ``tox run -e memory-long,file-long``."""
+"""Whether tests that have a long form run it: ``tox run -e memory-long,file-long,redis-long``."""
 
 
 def entries_of(backend: MemoryBackend) -> dict[Any, Any]:

@@ -14,7 +14,7 @@ from registers import number_in, value_of
 from symphra_cache import BackendUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Collection, Generator
     from concurrent.futures import Future
 
     from lives import Lives
@@ -24,17 +24,18 @@ if TYPE_CHECKING:
     Work = Generator[Request, Any, None]
 
 SIZE = 3
-AT_ONCE = 5  # registers of a bulk read
+AT_ONCE = 3  # workers whose registers one bulk read is about
 BREATH = 0.005  # seconds to wait after a failure, as no program does nothing but fail
 FACES = ("blocking", "asyncio")
 
 
 class Outcome(NamedTuple):
-    """One call: when it began and ended, by the monotonic clock, and the keys it failed."""
+    """One call: when it began and ended, by the monotonic clock, its keys, and which failed."""
 
     began: float
     ended: float
     face: str
+    keys: frozenset[str]
     failed: frozenset[str]
 
     @property
@@ -65,7 +66,7 @@ class Load:
     ) -> None:
         self.cache, self._lives_of = cache, lives_of
         self._threads, self._tasks = range(threads), range(threads, threads + tasks)
-        self._registers = range(2 * (threads + tasks))
+        self._workers = range(threads + tasks)
         self._over = False
         self._pool = ThreadPoolExecutor(threads + 1)
         self._running: list[Future[None]] = []
@@ -75,6 +76,12 @@ class Load:
     def registers_of(threads: int = 4, tasks: int = 24) -> int:
         """Return how many registers so many workers use."""
         return 2 * (threads + tasks)
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys that they use."""
+        registers = [key_of(register) for who in self._workers for register in pair_of(who)]
+        return registers + [counter_of(who) for who in self._workers]
 
     def __enter__(self) -> Self:
         self._running = [self._pool.submit(self._thread, who) for who in self._threads]
@@ -100,19 +107,33 @@ class Load:
             if worker.done():
                 worker.result()
 
-    def wait_for_success(self, since: float, seconds: float) -> None:
-        """Wait until both faces have made a call that began after a moment; fail after so long."""
+    def wait_for_success(
+        self, since: float, seconds: float, about: Collection[str] | None = None
+    ) -> dict[str, float]:
+        """Wait until both faces have made a call that began after a moment.
+
+        Args:
+            since: the moment, by the monotonic clock.
+            seconds: fail after so long.
+            about: the keys of which it must have been about one, any by default.
+
+        Returns:
+            By face, when the first such call had succeeded.
+        """
         end = time.monotonic() + seconds
-        while len(self.recovered(since)) < len(FACES):
+        while len(found := self._recovered(since, about)) < len(FACES):
             assert time.monotonic() < end, f"no success within {seconds} s"
             self.run(0.02)
+        return found
 
-    def recovered(self, since: float) -> dict[str, float]:
-        """Return by face when the first call that began after a moment had succeeded."""
+    def _recovered(self, since: float, about: Collection[str] | None) -> dict[str, float]:
         found: dict[str, float] = {}
-        for began, ended, face, failed in list(self.outcomes):
-            if began > since and not failed:
-                found[face] = min(ended, found.get(face, ended))
+        for outcome in reversed(list(self.outcomes)):
+            if outcome.ended < since:
+                break
+            wanted = about is None or not outcome.keys.isdisjoint(about)
+            if outcome.began > since and wanted and not outcome.failed:
+                found[outcome.face] = outcome.ended
         return found
 
     def failures(self) -> list[Outcome]:
@@ -158,67 +179,86 @@ class Load:
         if isinstance(answer, BackendUnavailableError):
             failed = answer.failed or keys
             assert set(failed) <= set(keys)
-        self.outcomes.append(Outcome(began, time.monotonic(), face, frozenset(failed)))
+        outcome = Outcome(began, time.monotonic(), face, frozenset(keys), frozenset(failed))
+        self.outcomes.append(outcome)
         return work.send(answer)
 
     # --- work -------------------------------------------------------------------------
 
     def _work(self, who: int) -> Work:
-        rng, tally = Random(who), Tally(self._lives_of(f"c{who}"))
-        own = [2 * who, 2 * who + 1]
+        rng, key = Random(who), counter_of(who)
+        tally, own = Tally(self._lives_of(key)), pair_of(who)
         while True:
             yield from self._set(own[0])
-            yield from self._get(rng.choice(self._registers))
+            yield from self._get(rng.choice(pair_of(rng.choice(self._workers))))
             yield from self._set_many(own)
-            yield from self._get_many(rng.sample(self._registers, AT_ONCE))
-            yield from self._incr(f"c{who}", tally)
+            others = rng.sample(self._workers, AT_ONCE)
+            yield from self._get_many([register for who in others for register in pair_of(who)])
+            yield from self._incr(key, tally)
 
     def _set(self, register: int) -> Work:
-        lives = self._lives_of(f"r{register}")
+        key = key_of(register)
+        lives = self._lives_of(key)
         life, number = lives.begin(register)
-        value = value_of(register, number, SIZE)
-        answer = yield "set", (f"r{register}", value), [f"r{register}"]
+        answer = yield "set", (key, value_of(register, number, SIZE)), [key]
         lives.end(life, register, number, acknowledged=answer is True)
 
     def _set_many(self, registers: list[int]) -> Work:
-        lives = [self._lives_of(f"r{register}") for register in registers]
+        keys = [key_of(register) for register in registers]
+        lives = [self._lives_of(key) for key in keys]
         begun = [each.begin(register) for each, register in zip(lives, registers, strict=True)]
         values = {
-            f"r{register}": value_of(register, number, SIZE)
-            for register, (_, number) in zip(registers, begun, strict=True)
+            key: value_of(register, number, SIZE)
+            for key, register, (_, number) in zip(keys, registers, begun, strict=True)
         }
-        answer = yield "set_many", (values,), list(values)
+        answer = yield "set_many", (values,), keys
         failed = answer if isinstance(answer, list) else answer.failed
         for each, register, (life, number) in zip(lives, registers, begun, strict=True):
-            each.end(life, register, number, acknowledged=f"r{register}" not in failed)
+            each.end(life, register, number, acknowledged=key_of(register) not in failed)
 
     def _get(self, register: int) -> Work:
-        lives = self._lives_of(f"r{register}")
+        key = key_of(register)
+        lives = self._lives_of(key)
         life = lives.now
         floor = life.board.floor(register)
-        answer = yield "get", (f"r{register}",), [f"r{register}"]
+        answer = yield "get", (key,), [key]
         if not isinstance(answer, BackendUnavailableError):
             lives.check(life, register, floor, number_in(register, answer, SIZE))
 
     def _get_many(self, registers: list[int]) -> Work:
-        lives = [self._lives_of(f"r{register}") for register in registers]
+        keys = [key_of(register) for register in registers]
+        lives = [self._lives_of(key) for key in keys]
         begun = [
             (life := each.now, life.board.floor(register))
             for each, register in zip(lives, registers, strict=True)
         ]
-        keys = [f"r{register}" for register in registers]
         answer = yield "get_many", (keys,), keys
         if isinstance(answer, BackendUnavailableError):
             return
         assert answer.keys() <= set(keys)
         for each, register, (life, floor) in zip(lives, registers, begun, strict=True):
-            number = number_in(register, answer.get(f"r{register}"), SIZE)
+            number = number_in(register, answer.get(key_of(register)), SIZE)
             each.check(life, register, floor, number)
 
     def _incr(self, key: str, tally: Tally) -> Work:
         life = tally.begin()
         answer = yield "incr", (key,), [key]
         tally.end(life, answer if isinstance(answer, int) else None)
+
+
+def pair_of(who: int) -> list[int]:
+    """Return the registers of a worker."""
+    return [2 * who, 2 * who + 1]
+
+
+def key_of(register: int) -> str:
+    """Return the key of a register: those of one worker share a slot of a cluster."""
+    return f"{{{register // 2}}}r{register}"
+
+
+def counter_of(who: int) -> str:
+    """Return the key of a worker's counter."""
+    return f"c{who}"
 
 
 def longest(outcomes: list[Outcome]) -> float:

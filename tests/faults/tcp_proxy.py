@@ -36,8 +36,7 @@ class TCPProxy:
         passed: bytes that have come from the clients and from the server, whether passed on or
             not, since `count`.
         connections: how many have been accepted.
-        arrivals: when something came from a client, by the monotonic clock, a new connection
-            included.
+        arrivals: when something came from a client, by the monotonic clock.
         delay: seconds by which whatever comes is passed on later.
         fragments: whether bytes are passed on one by one.
         silent: whether nothing is passed on, though everything is taken.
@@ -98,7 +97,6 @@ class TCPProxy:
         while not self._over:
             client, _ = self._listener.accept()
             self.connections += 1
-            self.arrivals.append(time.monotonic())
             try:
                 server = socket.create_connection(self.server, timeout=5)
             except OSError:

@@ -38,9 +38,9 @@ def restart(server: RedisServer, load: Load, lives: Lives, dead: float) -> dict[
     load.run(dead)
     server.start()
     opened = time.monotonic()
-    load.wait_for_success(killed, PATIENCE)
+    found = load.wait_for_success(killed, PATIENCE)
     load.run(SECONDS)
-    return {face: max(0.0, at - opened) for face, at in load.recovered(killed).items()}
+    return {face: max(0.0, at - opened) for face, at in found.items()}
 
 
 def test_a_server_that_dies_and_comes_back_empty_gives_no_wrong_value(tmp_path: Path) -> None:
