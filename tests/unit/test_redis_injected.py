@@ -12,6 +12,7 @@ import redis.asyncio
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.cluster import ClusterNode, LoadBalancingStrategy
 
+from faces import Caller
 from redis_cluster import RedisCluster, shared_cluster
 from redis_sentinel import NAME, RedisSentinels, shared_sentinels
 from redis_servers import HOST
@@ -23,8 +24,6 @@ from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from faces import Caller
 
 SECRET = "hunter2"
 
@@ -205,3 +204,54 @@ def test_tls_and_credentials_of_a_cluster_client_are_taken_over() -> None:
     assert options.topology is not None
     assert options.topology.tls
     asyncio.run(client.aclose())
+
+
+@pytest.fixture
+def cluster_cache(call: Caller, cluster: RedisCluster) -> Iterator[CacheManager]:
+    """A cache on redis-py's client of a cluster, of the face under test."""
+    if call.runner is None:
+        with blocking_cluster(cluster) as client, CacheManager(RedisBackend(client=client)) as own:
+            yield own
+            assert client.ping(target_nodes="primaries")  # it is the program's, and stays open
+        return
+    with CacheManager(RedisBackend(async_client=async_cluster(cluster))) as own:
+        yield own
+
+
+def test_a_cache_works_on_the_cluster_of_a_client(
+    call: Caller, cluster_cache: CacheManager
+) -> None:
+    values = {f"k{number}": number for number in range(300)}
+    assert call(cluster_cache, "set_many", values) == []
+    assert call(cluster_cache, "get_many", values) == values
+    assert call(cluster_cache, "incr", "k1", 5) == 6
+    assert call.scan(cluster_cache) == sorted(values)
+    assert call(cluster_cache, "clear") == 300
+
+
+def test_one_client_of_a_cluster_serves_one_face(call: Caller, cluster_cache: CacheManager) -> None:
+    call(cluster_cache, "set", "k", 1)
+    if call.runner is None:
+        with asyncio.Runner() as runner:
+            other = Caller(runner)
+            with pytest.raises(ConfigurationError, match="only the other face's was given"):
+                other(cluster_cache, "get", "k")
+        return
+    with pytest.raises(ConfigurationError, match="only the other face's was given"):
+        cluster_cache.get("k")
+
+
+def test_clients_of_both_faces_serve_both(cluster: RedisCluster) -> None:
+    with blocking_cluster(cluster) as client:
+        backend = RedisBackend(client=client, async_client=async_cluster(cluster))
+        with CacheManager(backend) as cache:
+            assert cache.set("k", 1)
+            assert asyncio.run(cache.aget("k")) == 1
+
+
+def test_clients_of_a_cluster_and_of_a_server_do_not_mix(cluster: RedisCluster) -> None:
+    single = redis.Redis(host=HOST)
+    assert "must lead to the same servers" in refusal(
+        client=single, async_client=async_cluster(cluster)
+    )
+    single.close()
