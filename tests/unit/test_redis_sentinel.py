@@ -16,6 +16,8 @@ import redis
 from redis_sentinel import NAME, RedisSentinels, SentinelServer, shared_sentinels
 from redis_servers import HOST, QUICK_REPLICATION, RedisServer, free_ports, running_server, until
 from symphra_cache import BackendUnavailableError, CacheManager
+from symphra_cache._redis_breaker import NodeBreaker
+from symphra_cache._redis_options import ClientOptions
 from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
@@ -267,6 +269,58 @@ def test_a_master_that_was_demoted_is_left_after_one_refused_write(call: Caller)
         assert "read only" in str(outage(call, cache, "incr", "n"))
         assert call(cache, "incr", "n") == 1
         assert new.command("GET", "symphra:n") == b"1"
+
+
+def test_a_master_that_lacks_its_replicas_is_looked_up_anew(call: Caller) -> None:
+    with (
+        two_servers() as (old, new, sentinel),
+        CacheManager(RedisBackend(url_of([sentinel.address]))) as cache,
+    ):
+        assert call(cache, "set", "k", 1)
+        old.command("CONFIG", "SET", "min-replicas-to-write", 1)
+        point_at(sentinel, new)
+        assert "NOREPLICAS" in str(outage(call, cache, "set", "k", 2))
+        assert call(cache, "set", "k", 2)
+        assert new.command("GET", "symphra:k") == b"2"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_doubt"),
+    [
+        ("READONLY You can't write against a read only replica.", True),
+        ("ERR Error running script: @user_script: 1: -READONLY You can't write", True),
+        ("MASTERDOWN Link with MASTER is down", True),
+        ("OOM command not allowed", False),
+        ("WRONGTYPE", False),
+    ],
+)
+def test_answers_of_replicas_raise_doubts(call: Caller, said: str, is_doubt: bool) -> None:
+    # Other versions' answers, from the mouth of this one.
+    command = "EVAL", f'return redis.error_reply("{said}")', 0
+    with running_server() as server, watching(server.port) as (sentinel,):
+        options = ClientOptions(url_of([sentinel.address]), {})
+        if call.runner is None:
+            pool = options.thread_pool(NodeBreaker(None, ""))
+            connection = pool.get_connection()
+            connection.send_command(*command)
+            with pytest.raises(redis.ResponseError):
+                connection.read_response()
+            assert connection.is_suspect is is_doubt
+            pool.release(connection)
+            pool.close()
+            return
+
+        async def on_a_loop() -> None:
+            pool = options.loop_pool(NodeBreaker(None, ""))
+            connection = await pool.get_connection()
+            await connection.send_command(*command)
+            with pytest.raises(redis.ResponseError):
+                await connection.read_response()
+            assert connection.is_suspect is is_doubt
+            await pool.release(connection)
+            await pool.aclose()
+
+        call.runner.run(on_a_loop())
 
 
 AT_ONCE = 8
