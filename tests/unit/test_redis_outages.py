@@ -403,4 +403,5 @@ def test_a_scan_over_a_quick_restart_sees_all(
             server.command("SAVE")
             server.kill()
             server.start()
+            call.wait()
     assert sorted(found) == sorted(keys)
