@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from redis_cluster import ClusterNode, RedisCluster
 KILLS = 5 if LONG else 1
-MOVES = 4 if LONG else 1
+MOVES = 3 if LONG else 1
 SLOTS = 500 if LONG else 150
 STATIC = 3_000  # keys that live through every move
 SECONDS = 2.0 if LONG else 0.7  # of load between two faults
