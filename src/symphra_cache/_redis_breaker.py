@@ -87,6 +87,11 @@ class NodeBreaker:
         """Whether calls fail at once, probes excepted."""
         return self._failed >= self._limit
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last that is known of the server is a failure."""
+        return self._failed > 0
+
     def admit(self) -> None:
         """Let a call through, or fail.
 

@@ -43,7 +43,7 @@ class Cluster:
     def __init__(
         self, seeds: Sequence[Address], breaker: CircuitBreaker | None, seconds: float
     ) -> None:
-        self.seconds: float = seconds
+        self._seconds = seconds
         self.slots: SlotMap | None = None
         self.is_stale: bool = True
         self._seeds: list[Address] = list(seeds)
@@ -85,11 +85,18 @@ class Cluster:
         """The nodes that serve slots, as far as is known."""
         return [] if self.slots is None else sorted(self.slots.primaries)
 
-    def refresh(self) -> Refresh:
-        """Return whom to ask for a map, one after the other until one answers."""
-        primaries = [one for one in self.primaries if not self.breaker(one).is_open]
+    def deadline(self) -> float:
+        """Return when a call must be over that begins now, on the monotonic clock."""
+        return monotonic() + self._seconds
+
+    def refresh(self, until: float) -> Refresh:
+        """Return whom to ask for a map until the deadline, one by one until one answers."""
+        # Who has failed of late may take a whole time-out.
+        primaries = [one for one in self.primaries if not self.breaker(one).has_failed]
         first = sample(primaries, min(_ASKED, len(primaries)))
-        return Refresh(self, [*first, *(seed for seed in self._seeds if seed not in first)])
+        others = [seed for seed in self._seeds if seed not in first]
+        others.sort(key=lambda seed: self.breaker(seed).has_failed)
+        return Refresh(self, [*first, *others], until)
 
     def note_silent(self, address: Address) -> None:
         """Ask the other seeds first from now on."""
@@ -107,10 +114,10 @@ class Cluster:
 class Refresh:
     """One look at who serves what: the nodes to ask, in turn."""
 
-    def __init__(self, cluster: Cluster, addresses: Sequence[Address]) -> None:
+    def __init__(self, cluster: Cluster, addresses: Sequence[Address], until: float) -> None:
         self._cluster = cluster
         self._addresses = addresses
-        self._until = monotonic() + cluster.seconds
+        self._until = until
         self._asked = addresses[0]
         self._error: Exception | None = None
 
@@ -179,13 +186,18 @@ class ClusterCall:
         cluster: what is known of the cluster.
         names: what each command is about.
         commands: what to send.
+        until: its deadline.
 
     Attributes:
         replies: the answers, with errors in their places.
     """
 
     def __init__(
-        self, cluster: Cluster, names: Sequence[bytes], commands: Sequence[tuple[Any, ...]]
+        self,
+        cluster: Cluster,
+        names: Sequence[bytes],
+        commands: Sequence[tuple[Any, ...]],
+        until: float,
     ) -> None:
         from redis.crc import key_slot
 
@@ -194,7 +206,7 @@ class ClusterCall:
         self._slots = [key_slot(name) for name in names]
         self._commands = commands
         self._rounds = 0
-        self._until = monotonic() + cluster.seconds
+        self._until = until
         # By place: the node, and whether it must be asked to make an exception.
         self._due: dict[int, tuple[Address | None, bool]] = {}
         self._unsent: dict[int, Address | None] = {}

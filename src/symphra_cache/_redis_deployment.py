@@ -6,9 +6,15 @@ from functools import partial
 
 from symphra_cache._redis_breaker import CircuitBreaker, NodeBreaker
 from symphra_cache._redis_cluster import Cluster
+from symphra_cache._redis_injected import (
+    checked_client,
+    cluster_settings,
+    is_cluster,
+    secrets_of,
+)
 from symphra_cache._redis_loops import Pools
 from symphra_cache._redis_nodes import LoopNodes, ThreadNodes
-from symphra_cache._redis_options import ClientOptions, checked_client
+from symphra_cache._redis_options import ClientOptions
 from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
@@ -57,23 +63,51 @@ class Deployment:
         if injected:
             _refuse_beside_client(url, arguments)
         options = ClientOptions(url, arguments)
+        self.secrets: list[str] = [*options.secrets]
+        for one in injected:
+            self.secrets += secrets_of(one)
         self.where: str = "an injected client" if injected else options.where
-        self.secrets: list[str] = [*options.secrets, *_passwords(injected)]
-        topology = options.topology
         self.cluster: Cluster | None = None
-        if topology is not None and topology.kind == "cluster":
-            self.cluster = Cluster(topology.hosts, breaker, options.call_seconds)
-            self.pools: Pools = Pools(
-                partial(ThreadNodes, options, self.cluster),
-                partial(LoopNodes, options, self.cluster),
+        if any(is_cluster(one) for one in injected):
+            self._join(*_of_clients(client, async_client), breaker)
+        elif options.topology is not None and options.topology.kind == "cluster":
+            self._join(options, options, breaker)
+        else:
+            self._connect(options, client, async_client, NodeBreaker(breaker, self.where))
+
+    def _join(
+        self,
+        blocking: ClientOptions | None,
+        asyncio: ClientOptions | None,
+        breaker: CircuitBreaker | None,
+    ) -> None:
+        """Prepare connections to the nodes of a cluster; a face without options has none."""
+        one = blocking or asyncio
+        assert one is not None
+        assert one.topology is not None
+        self.cluster = Cluster(one.topology.hosts, breaker, one.call_seconds)
+        self.pools: Pools = Pools(
+            None if blocking is None else partial(ThreadNodes, blocking, self.cluster),
+            None if asyncio is None else partial(LoopNodes, asyncio, self.cluster),
+        )
+
+    def _connect(
+        self, options: ClientOptions, client: Any, async_client: Any, circuit: NodeBreaker
+    ) -> None:
+        """Prepare connections to one server, or take those of clients."""
+        if client is None and async_client is None:
+            self.pools = Pools(
+                partial(options.thread_pool, circuit), partial(options.loop_pool, circuit)
             )
             return
-        circuit = NodeBreaker(breaker, self.where)
-        self.pools = Pools(
-            partial(options.thread_pool, circuit),
-            partial(options.loop_pool, circuit),
-            *_given_pools(client, async_client, circuit),
-        )
+        from symphra_cache._redis_pools import InjectedLoopPool, InjectedPool
+
+        given = given_async = None
+        if client is not None:
+            given = InjectedPool(client.connection_pool, circuit)
+        if async_client is not None:
+            given_async = InjectedLoopPool(async_client.connection_pool, circuit)
+        self.pools = Pools(given=given, given_async=given_async)
 
 
 class Routes:
@@ -98,17 +132,19 @@ def _refuse_beside_client(url: str | None, arguments: Mapping[str, Any]) -> None
         )
 
 
-def _passwords(clients: list[Any]) -> list[str]:
-    known = [client.connection_pool.connection_kwargs.get("password") for client in clients]
-    return [password for password in known if password]
+def _of_clients(
+    client: Any, async_client: Any
+) -> tuple[ClientOptions | None, ClientOptions | None]:
+    """Return what the clients of a cluster know of it.
 
-
-def _given_pools(client: Any, async_client: Any, circuit: NodeBreaker) -> tuple[Any, Any]:
-    if client is None and async_client is None:
-        return None, None
-    from symphra_cache._redis_pools import InjectedLoopPool, InjectedPool
-
-    return (
-        client and InjectedPool(client.connection_pool, circuit),
-        async_client and InjectedLoopPool(async_client.connection_pool, circuit),
-    )
+    Their connections are not used: to find its way, such a client repeats commands that may
+    have been applied.
+    """
+    both = (client, async_client)
+    if not all(one is None or is_cluster(one) for one in both):
+        raise ConfigurationError(
+            "client and async_client must lead to the same servers, got one of a cluster and one "
+            "of a single server"
+        )
+    blocking, asyncio = (one and ClientOptions.of_cluster(cluster_settings(one)) for one in both)
+    return blocking, asyncio

@@ -88,16 +88,16 @@ class Pools:
     """Hands out the pool of the caller's face and loop.
 
     Args:
-        make: makes the pool of the blocking face.
-        make_for_loop: makes one for the running loop.
+        make: makes the pool of the blocking face; ``None`` if there is none.
+        make_for_loop: makes one for the running loop; likewise.
         given: the pool of a client that the program made.
         given_async: the pool of an asyncio client that it made.
     """
 
     def __init__(
         self,
-        make: Callable[[], Any],
-        make_for_loop: Callable[[], Any],
+        make: Callable[[], Any] | None = None,
+        make_for_loop: Callable[[], Any] | None = None,
         given: Any = None,
         given_async: Any = None,
     ) -> None:
@@ -127,7 +127,7 @@ class Pools:
             if self.closed:
                 raise closed_error()
             if self._blocking is None:
-                if self._is_injected:
+                if self._make is None:
                     raise _one_faced("blocking")
                 self._blocking = self._make()
             return self._blocking
@@ -142,9 +142,7 @@ class Pools:
         """
         if self.closed:
             raise closed_error()
-        if self._is_injected:
-            if self._given_async is None:
-                raise _one_faced("asyncio")
+        if self._given_async is not None:
             return self._given_async
         loop = running_loop()
         held = self._of_loops.get(id(loop))
@@ -153,6 +151,8 @@ class Pools:
         return await self._anew(loop)
 
     async def _anew(self, loop: AbstractEventLoop) -> Any:
+        if self._make_for_loop is None:
+            raise _one_faced("asyncio")
         held = PoolOfLoop(loop, self._make_for_loop())
         with self._lock:
             if self.closed:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
     from symphra_cache._config_urls import Address
     from symphra_cache._redis_breaker import NodeBreaker
+    from symphra_cache._redis_injected import ClusterSettings
     from symphra_cache._redis_pools import LoopPool, ThreadPool
     from symphra_cache._redis_topology import Topology
 
-__all__ = ["ClientOptions", "checked_client"]
+__all__ = ["ClientOptions"]
 
 # Seconds. redis-py's own are 5, which is long for a cache.
 _TIMEOUTS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
@@ -82,6 +83,15 @@ class ClientOptions:
         self._sentinels = self._asked_sentinels()
         # The context for TLS of all loops, once there is one.
         self._tls: list[Any] = []
+
+    @classmethod
+    def of_cluster(cls, settings: ClusterSettings) -> ClientOptions:
+        """Return those of connections to the cluster of a client that the program made."""
+        options = cls(
+            None, {"startup_nodes": settings.addresses, "ssl": settings.options.get("ssl")}
+        )
+        options._options |= settings.options  # redis-py has accepted them already
+        return options
 
     @property
     def where(self) -> str:
@@ -359,27 +369,3 @@ def _check_transport(options: dict[str, Any]) -> None:
         raise ConfigurationError(f"{tls[0]} needs TLS: say ssl=True, or rediss:// in the URL")
     if "ssl_keyfile" in options and "ssl_certfile" not in options:
         raise ConfigurationError("ssl_keyfile needs ssl_certfile, the certificate of the key")
-
-
-def checked_client(client: object, name: str) -> None:
-    """Refuse an injected client that would change what we read or is of the wrong face.
-
-    Raises:
-        ConfigurationError: it decodes replies, or is no client.
-    """
-    if client is None:
-        return
-    pool = getattr(client, "connection_pool", None)
-    if not callable(getattr(client, "execute_command", None)) or pool is None:
-        raise ConfigurationError(f"{name} must be a redis-py client, got {type(client).__name__}")
-    from inspect import iscoroutinefunction
-
-    is_async = iscoroutinefunction(client.execute_command)  # type: ignore[attr-defined]
-    if is_async != (name == "async_client"):
-        wanted = "redis.asyncio.Redis" if name == "async_client" else "redis.Redis"
-        raise ConfigurationError(f"{name} must be a {wanted}, got the other face's client")
-    if pool.connection_kwargs.get("decode_responses"):
-        raise ConfigurationError(
-            f"{name} must return bytes, got one with decode_responses=True; "
-            "make it with decode_responses=False"
-        )

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 
@@ -36,6 +37,14 @@ _kept: list[object] = []
 
 def _closed() -> redis.ConnectionError:
     return redis.ConnectionError("the pool is closed")
+
+
+def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
+    """Refuse a caller who has waited for a time-out of others already to wait for another."""
+    patience = pool.connection_kwargs.get("socket_timeout")
+    # Not the whole: he came a little later than those whom he waited for.
+    if pool.breaker.has_failed and patience is not None and seconds > patience / 2:
+        raise redis.TimeoutError("Timeout waiting for others, whom the server does not answer")
 
 
 class _BlockingReplies:
@@ -96,10 +105,15 @@ class ThreadPool(_BlockingReplies, redis.ConnectionPool):
 
     def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a connection, waiting for one as long as it takes."""
-        self._turns.acquire()
+        begun = 0.0
+        if not self._turns.acquire(blocking=False):
+            begun = time.monotonic()
+            self._turns.acquire()
         try:
             if self.is_closed:
                 raise _closed()
+            if begun:
+                _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
         except BaseException:
             self._turns.release()
@@ -162,10 +176,13 @@ class LoopPool(_LoopReplies, redis.asyncio.ConnectionPool):
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a connection, waiting for one as long as it takes."""
+        begun = 0.0 if self.can_get_connection() else time.monotonic()
         connection = await self._next_connection()
         try:
             if self.is_closed:
                 raise _closed()
+            if begun:
+                _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
             await self._ensured(connection)
             connection.lent = _transport(connection)

@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_connections",
         "_redis_deployment",
         "_redis_errors",
+        "_redis_injected",
         "_redis_loops",
         "_redis_nodes",
         "_redis_options",

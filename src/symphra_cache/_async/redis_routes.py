@@ -188,12 +188,13 @@ class AsyncManyServers(AsyncServers):
         if not names:
             return []
         nodes = await self._pools.apool()
-        await self._arefresh(nodes)
-        call = ClusterCall(self._cluster, names, commands)
+        until = self._cluster.deadline()
+        await self._arefresh(nodes, until)
+        call = ClusterCall(self._cluster, names, commands, until)
         while not call.is_done:
             await self._aturn(nodes, call)
             if call.has_unsent:
-                await self._arefresh(nodes)
+                await self._arefresh(nodes, until)
                 call.reroute()
         return call.replies
 
@@ -244,7 +245,7 @@ class AsyncManyServers(AsyncServers):
             pool.breaker.succeeded()
             call.answered(batch, replies)
 
-    async def _arefresh(self, nodes: Any) -> None:
+    async def _arefresh(self, nodes: Any, until: float) -> None:
         """Find out who serves what, if that is wanted and nobody else is at it.
 
         Raises:
@@ -253,7 +254,7 @@ class AsyncManyServers(AsyncServers):
         cluster = self._cluster
         if not cluster.may_refresh():
             return
-        refresh = cluster.refresh()
+        refresh = cluster.refresh(until)
         for address in refresh:
             try:
                 reply = await self._aexchange(nodes.pool(address), "CLUSTER", "SLOTS")
@@ -275,7 +276,7 @@ class AsyncManyServers(AsyncServers):
     async def _alayout(self, nodes: Any) -> list[tuple[Address, Any]]:
         """Ask each primary how it sees the cluster."""
         self._cluster.is_stale = True
-        await self._arefresh(nodes)
+        await self._arefresh(nodes, self._cluster.deadline())
         return [
             (address, await self._aexchange(nodes.pool(address), "CLUSTER", "NODES"))
             for address in self._cluster.primaries
@@ -284,6 +285,6 @@ class AsyncManyServers(AsyncServers):
     async def aping(self) -> None:
         """Have every primary answer."""
         nodes = await self._pools.apool()
-        await self._arefresh(nodes)
+        await self._arefresh(nodes, self._cluster.deadline())
         for address in self._cluster.primaries:
             await self._aexchange(nodes.pool(address), "PING")

@@ -188,12 +188,13 @@ class SyncManyServers(SyncServers):
         if not names:
             return []
         nodes = self._pools.pool()
-        self._refresh(nodes)
-        call = ClusterCall(self._cluster, names, commands)
+        until = self._cluster.deadline()
+        self._refresh(nodes, until)
+        call = ClusterCall(self._cluster, names, commands, until)
         while not call.is_done:
             self._turn(nodes, call)
             if call.has_unsent:
-                self._refresh(nodes)
+                self._refresh(nodes, until)
                 call.reroute()
         return call.replies
 
@@ -244,7 +245,7 @@ class SyncManyServers(SyncServers):
             pool.breaker.succeeded()
             call.answered(batch, replies)
 
-    def _refresh(self, nodes: Any) -> None:
+    def _refresh(self, nodes: Any, until: float) -> None:
         """Find out who serves what, if that is wanted and nobody else is at it.
 
         Raises:
@@ -253,7 +254,7 @@ class SyncManyServers(SyncServers):
         cluster = self._cluster
         if not cluster.may_refresh():
             return
-        refresh = cluster.refresh()
+        refresh = cluster.refresh(until)
         for address in refresh:
             try:
                 reply = self._exchange(nodes.pool(address), "CLUSTER", "SLOTS")
@@ -275,7 +276,7 @@ class SyncManyServers(SyncServers):
     def _layout(self, nodes: Any) -> list[tuple[Address, Any]]:
         """Ask each primary how it sees the cluster."""
         self._cluster.is_stale = True
-        self._refresh(nodes)
+        self._refresh(nodes, self._cluster.deadline())
         return [
             (address, self._exchange(nodes.pool(address), "CLUSTER", "NODES"))
             for address in self._cluster.primaries
@@ -284,6 +285,6 @@ class SyncManyServers(SyncServers):
     def ping(self) -> None:
         """Have every primary answer."""
         nodes = self._pools.pool()
-        self._refresh(nodes)
+        self._refresh(nodes, self._cluster.deadline())
         for address in self._cluster.primaries:
             self._exchange(nodes.pool(address), "PING")
