@@ -189,7 +189,10 @@ class AsyncManyServers(AsyncServers):
             return []
         nodes = await self._pools.apool()
         until = self._cluster.deadline()
-        await self._arefresh(nodes, until)
+        try:
+            await self._arefresh(nodes, until)
+        except client_errors() as error:
+            return [error] * len(names)
         call = ClusterCall(self._cluster, names, commands, until)
         while not call.is_done:
             await self._aturn(nodes, call)

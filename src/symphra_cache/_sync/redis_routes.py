@@ -189,7 +189,10 @@ class SyncManyServers(SyncServers):
             return []
         nodes = self._pools.pool()
         until = self._cluster.deadline()
-        self._refresh(nodes, until)
+        try:
+            self._refresh(nodes, until)
+        except client_errors() as error:
+            return [error] * len(names)
         call = ClusterCall(self._cluster, names, commands, until)
         while not call.is_done:
             self._turn(nodes, call)
