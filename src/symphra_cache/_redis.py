@@ -12,7 +12,7 @@ from symphra_cache._integers import HIGHEST, LOWEST, added, not_a_counter
 from symphra_cache._keys import encoded_key
 from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
-from symphra_cache._redis_errors import conceal
+from symphra_cache._redis_errors import conceal, reason_of
 from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import BackendUnavailableError, CacheError
@@ -174,8 +174,7 @@ class RedisKeyspaceState:
             return closed_error()
         self._counters.errors += 1
         conceal(error, self._store.secrets)
-        # Some replies quote the command: only the first words say what happened.
-        reason = " ".join(str(error).split()[:12]) or type(error).__name__
+        reason = reason_of(error)
         return BackendUnavailableError(f"Redis at {self._store.where} can't be used: {reason}")
 
     def _require_done(self, replies: Sequence[Any], keys: Sequence[str] = ()) -> None:

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["client_errors", "conceal", "is_answer", "is_failure", "is_refusal"]
+__all__ = ["client_errors", "conceal", "is_answer", "is_failure", "is_refusal", "reason_of"]
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -32,6 +32,13 @@ def is_failure(error: BaseException) -> bool:
     return isinstance(error, kinds) and not isinstance(error, exceptions.AuthenticationError)
 
 
+def is_late(error: BaseException) -> bool:
+    """Tell whether a failure is one that took a time-out."""
+    from redis import exceptions
+
+    return isinstance(error, (exceptions.TimeoutError, TimeoutError))
+
+
 def is_refusal(error: Exception, code: str) -> bool:
     """Tell whether the server answered with an error of this code, ``"WRONGTYPE"`` say."""
     if code == "NOSCRIPT":
@@ -39,6 +46,16 @@ def is_refusal(error: Exception, code: str) -> bool:
 
         return isinstance(error, NoScriptError)
     return str(error).startswith(code)
+
+
+def reason_of(error: Exception) -> str:
+    """Return in a few words what happened: some replies quote the command after that."""
+    from redis.exceptions import AskError, MovedError
+
+    words = str(error).split()[:12] or [type(error).__name__]
+    if isinstance(error, AskError):  # redis-py leaves the first word out, and so all sense
+        words.insert(0, "MOVED" if isinstance(error, MovedError) else "ASK")
+    return " ".join(words)
 
 
 def conceal(error: BaseException | None, secrets: Iterable[str]) -> None:

@@ -140,6 +140,14 @@ def test_bulk_calls_tell_what_could_not_be_done(dead: CacheManager, call: Caller
     assert failure(call, dead, "set", "k", 1).failed == []
 
 
+def test_bulk_calls_to_a_cluster_that_was_never_there_fail_as_a_whole(call: Caller) -> None:
+    with CacheManager(RedisBackend(f"redis+cluster://{HOST}:{free_ports(1)[0]}")) as cache:
+        assert failure(call, cache, "set_many", {"a": 1, "b": 2}).failed == ["a", "b"]
+        assert failure(call, cache, "get_many", ["a", "b"]).failed == ["a", "b"]
+        assert failure(call, cache, "delete_many", ["a"]).failed == ["a"]
+        assert failure(call, cache, "delete", "a").failed == []
+
+
 def test_ping_tells_of_an_outage_and_never_raises(dead: CacheManager, call: Caller) -> None:
     health = call(dead, "ping")
     assert (health.ok, health.backend) == (False, "redis")
