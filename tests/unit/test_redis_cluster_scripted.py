@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -320,3 +321,33 @@ def test_a_node_that_leaves_while_it_is_scanned_is_scanned_to_its_end(call: Call
             # This looks at the map, and so closes what leads to nodes that have left.
             assert call(cache.namespace("other"), "count") == 0
         assert found == [name.decode().removeprefix("symphra:") for name in names]
+
+
+async def test_a_silent_node_fails_its_own_keys_however_many_calls_wait_for_it(
+    fakes: FakeCluster,
+) -> None:
+    keys = {number: fakes.keys(number, 5) for number in range(3)}
+    mixed = [key for number in range(3) for key in keys[number]]
+
+    async def many(cache: CacheManager) -> list[str]:
+        with pytest.raises(BackendUnavailableError) as caught:
+            await cache.aget_many(mixed)
+        return caught.value.failed
+
+    def many_blocking(cache: CacheManager) -> list[str]:
+        with pytest.raises(BackendUnavailableError) as caught:
+            cache.get_many(mixed)
+        return caught.value.failed
+
+    with opened(fakes) as cache, ThreadPoolExecutor(100) as pool:
+        assert await cache.aget_many(mixed) == cache.get_many(mixed)
+        silence(fakes.nodes[1])
+        loop = asyncio.get_running_loop()
+        begun = time.monotonic()
+        bulks = [many(cache) for _ in range(100)]
+        bulks += [loop.run_in_executor(pool, many_blocking, cache) for _ in range(100)]
+        singles = [cache.aget(key) for key in (keys[0] + keys[2]) * 20]
+        failed, found = await asyncio.gather(asyncio.gather(*bulks), asyncio.gather(*singles))
+        assert time.monotonic() - begun < 2 * 2 * 0.5 + A_LITTLE
+    assert failed == [keys[1]] * 200
+    assert found == [int(key[1:]) for key in (keys[0] + keys[2]) * 20]
