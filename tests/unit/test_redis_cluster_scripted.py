@@ -351,3 +351,26 @@ async def test_a_silent_node_fails_its_own_keys_however_many_calls_wait_for_it(
         assert time.monotonic() - begun < 2 * 2 * 0.5 + A_LITTLE
     assert failed == [keys[1]] * 200
     assert found == [int(key[1:]) for key in (keys[0] + keys[2]) * 20]
+
+
+def test_what_was_sent_in_part_is_not_sent_to_another(fakes: FakeCluster, call: Caller) -> None:
+    deaf, heir, other = fakes.nodes
+    keys = {number: fakes.keys(number, 40) for number in (0, 2)}
+    goes_on = threading.Event()
+
+    def hear_no_more(words: Words) -> bytes:
+        goes_on.wait(20)
+        return b"+OK\r\n"
+
+    try:
+        with opened(fakes, breaker=None) as cache:
+            assert call(cache, "get_many", [keys[0][0], keys[2][0]])
+            fakes.tell([heir, heir, other])
+            deaf.answer = hear_no_more
+            heir.answer = other.answer = lambda words: b"+OK\r\n"
+            values = dict.fromkeys(keys[0] + keys[2], b"x" * 500_000)
+            assert failure(call, cache, "set_many", values).failed == keys[0]
+            assert cache.stats().sets == 40
+            assert not heir.commands
+    finally:
+        goes_on.set()
