@@ -12,11 +12,11 @@ from typing import NamedTuple
 import pytest
 
 from development_mode import complaints
-from redis_servers import shared_server
+from documented_servers import documented_servers
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# The word after the language names what a block needs: ``redis`` is a server, in REDIS_URL.
+# The word after the language names what a block needs; see `documented_servers`.
 FENCE = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_RUN = {"text"}
 
@@ -50,20 +50,17 @@ def test_there_are_blocks_and_no_language_that_nobody_runs() -> None:
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.where)
 def test_a_block_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
-    environment = dict(os.environ)
-    if block.needs is not None:
-        assert block.needs == "redis"
-        environment["REDIS_URL"] = shared_server().fresh().url
-    told = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", block.code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    with documented_servers(block.needs, block.code) as (code, environment):
+        told = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
     assert (told.returncode, complaints(told.stderr)) == (0, "")
     assert told.stdout == (block.shown or "")
 
