@@ -56,6 +56,9 @@ class DegradingState:
     def _owes(self, key: str) -> bool:
         return self._outages.owes(self._path, key)
 
+    def _owes_any(self) -> bool:
+        return self._outages.owes_any(self._path)
+
     def _remember(self, debts: Iterable[Debt]) -> None:
         if self._paying is None:  # counts for itself: what is paid is no call of the program
             self._paying = self._backend.keyspace(self._path, Counters())

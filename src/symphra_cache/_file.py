@@ -5,6 +5,8 @@ No I/O here. The faces of the backend are in ``_async/file.py`` and its generate
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from symphra_cache._clock import checked_clock
 from symphra_cache._frame import CorruptFrameError, FrameCodec
 from symphra_cache._hot_tier import HotTier
@@ -18,12 +20,12 @@ from symphra_cache._sqlite_files import checked_path, refuse_foreign
 from symphra_cache._sqlite_limits import checked_limits
 from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
-from symphra_cache.exceptions import ConfigurationError
+from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError
 from symphra_cache.serializers import MessagePackSerializer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from symphra_cache._hot_tier import Entry, Kept
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL, Clock
 
-__all__ = ["BATCH", "LARGEST_HOT", "PAGE", "FileKeyspaceState", "FileStore"]
+__all__ = ["BATCH", "LARGEST_HOT", "PAGE", "FileKeyspaceState", "FileStore", "telling"]
 
 BATCH = 500
 """Rows that one transaction of ``scan``, ``count``, ``clear`` and ``delete_matching`` takes."""
@@ -45,6 +47,16 @@ _UNREADABLE = object()
 
 LARGEST_HOT = 32 * 1024
 """Larger frames are read from the file each time: 100,000 of them would fill the memory."""
+
+
+@contextmanager
+def telling(keys: Iterable[str]) -> Iterator[None]:
+    """Have an outage tell the keys of a bulk call, which is one transaction: all, or none."""
+    try:
+        yield
+    except BackendUnavailableError as error:
+        error.failed = list(keys)
+        raise
 
 
 class FileStore:

@@ -8,6 +8,7 @@ and its generated twin; the rules of what is owed stand in ``_debts.py``.
 from __future__ import annotations
 
 import threading
+from time import monotonic
 
 from symphra_cache._debts import NESTED, Claim, Entry, Ledger, Wide
 from symphra_cache._forks import fork_aware
@@ -26,6 +27,7 @@ READ, REMOVAL, WRITE = "reads", "removals", "writes"
 """What may fail while the rest works: a full server refuses writes, a replica removals too."""
 
 _BATCH = 500
+_PAUSE = 4  # times what was spent in vain
 
 
 class Outages:
@@ -42,6 +44,7 @@ class Outages:
         self.age: int = 0
         self._kind = kind
         self._failing: set[str] = set()
+        self._paying_again: float = 0.0
         self._ledgers: dict[str, Ledger] = {}
         self._lock = threading.RLock()  # reentrant: a finalizer may use the cache at any time
         fork_aware(self)
@@ -59,6 +62,8 @@ class Outages:
 
     def worked(self, what: str, path: str) -> None:
         """Take note that a call was answered; if all that failed works again, log that."""
+        if what != READ:
+            self._paying_again = 0.0
         if what not in self._failing:
             return
         with self._lock:
@@ -149,6 +154,21 @@ class Outages:
             self._look()
 
     # --- paying -----------------------------------------------------------------------
+
+    def is_due(self, *, is_concerned: bool) -> bool:
+        """Tell whether a read should have paid what is owed.
+
+        Not if it has just been tried in vain, that took its time, and reads work all the same:
+        another process may hold the lock of a file for long.
+
+        Args:
+            is_concerned: whether what is to be read is among it.
+        """
+        return is_concerned or READ in self._failing or monotonic() >= self._paying_again
+
+    def put_off(self, spent: float) -> None:
+        """Take note that so many seconds were spent on paying in vain."""
+        self._paying_again = monotonic() + _PAUSE * spent
 
     def claim(self, mark: int, *, is_first: bool) -> Claim | None:
         """Return debts, no younger than this, for the caller to pay; ``None`` if there are none.

@@ -147,6 +147,10 @@ class Bounded(Connection):
         # Nothing is left unread, so it loses nothing when it begins anew, on the socket itself.
         self._parser.on_connect(self)
 
+    def disconnect(self, *arguments: Any, nowait: bool = False, **named: Any) -> None:
+        """Close it. There is nothing to wait for; redis-py 6 takes no such word."""
+        super().disconnect(*arguments, **named)
+
     def _complete(self) -> None:
         """Do what else belongs to connecting, after the greeting."""
 

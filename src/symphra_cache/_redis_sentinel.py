@@ -32,8 +32,16 @@ if TYPE_CHECKING:
 __all__ = ["ASYNCIO", "BLOCKING"]
 
 _ERRORS = (redis.RedisError, OSError)
-# After one of these, the server may be gone, or be a replica by now.
-_DOUBTS = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError)
+# After one of these the server may be gone, or be a replica by now.
+_DOUBTS = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.ReadOnlyError,
+    redis.exceptions.MasterDownError,
+)
+# A server of 6.2 packs the first into another error when a script meets it. The second is what a
+# master says that is cut off, if it was told to.
+_CODES = ("-READONLY", "NOREPLICAS")
 
 
 def _question(service: str) -> tuple[str, ...]:
@@ -57,6 +65,10 @@ def _check_role(greeting: Any) -> None:
         greeting = dict(zip(greeting[::2], greeting[1::2], strict=True))
     if greeting.get(b"role") in (b"replica", b"slave"):
         raise redis.ConnectionError("the server that the sentinels name is a replica still")
+
+
+def _is_doubtful(error: Exception) -> bool:
+    return isinstance(error, _DOUBTS) or any(code in str(error) for code in _CODES)
 
 
 class _ToSentinel(Connection):
@@ -174,8 +186,9 @@ class _MasterConnection(_Following, Bounded):
         """Read an answer; a failure, or that of a replica, makes all connections suspect."""
         try:
             return super().read_response(*arguments, **named)
-        except _DOUBTS:
-            self.suspect()
+        except _ERRORS as error:
+            if _is_doubtful(error):
+                self.suspect()
             raise
 
 
@@ -239,8 +252,9 @@ class _AsyncMasterConnection(_Following, AsyncBounded):
         """Read an answer; a failure, or that of a replica, makes all connections suspect."""
         try:
             return await super().read_response(*arguments, **named)
-        except _DOUBTS:
-            self.suspect()
+        except _ERRORS as error:
+            if _is_doubtful(error):
+                self.suspect()
             raise
 
 

@@ -289,6 +289,25 @@ def test_a_backend_that_only_refuses_writes_fills_no_log(
     assert lines(caplog) == [BEGUN]
 
 
+def test_an_outage_lasts_until_all_works_again(
+    cache: CacheManager,
+    faulty: FaultyBackend,
+    call: Caller,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    faulty.faults.break_all()
+    call(cache, "set", "k", 1)
+    call(cache, "get", "k")
+    faulty.faults.broken = frozenset({"set"})
+    for _ in range(3):
+        call(cache, "get", "k")
+        call(cache, "set", "k", 1)
+    assert lines(caplog) == [BEGUN]
+    faulty.faults.mend()
+    call(cache, "set", "k", 1)
+    assert lines(caplog) == [BEGUN, OVER]
+
+
 def test_managers_on_one_backend_share_a_line(
     cache: CacheManager,
     faulty: FaultyBackend,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend
+from faulty import FaultyBackend, on_a_slow_machine
 from redis_servers import shared_server
-from symphra_cache import BackendUnavailableError, CacheManager, _debts, _outages
+from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
 if TYPE_CHECKING:
@@ -154,9 +153,15 @@ def test_a_scan_does_not_see_what_failed(
 
 @pytest.mark.parametrize("broken", [{"delete_many"}, {"delete_many", "set", "delete"}])
 def test_what_can_not_be_removed_yet_reads_as_absent(
-    faulty: FaultyBackend, cache: CacheManager, behind: CacheManager, call: Caller, broken: set[str]
+    faulty: FaultyBackend,
+    cache: CacheManager,
+    behind: CacheManager,
+    call: Caller,
+    broken: set[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A replica that became read-only answers reads; removals are refused."""
+    on_a_slow_machine(monkeypatch)
     fill(call, cache)
     fail(faulty, lambda: call(cache, "set", "k", "new"))
     faulty.faults.broken = frozenset(broken)
@@ -196,7 +201,7 @@ def test_an_outage_that_takes_long_costs_one_wait(
         faulty.faults.calls.clear()
         errors = cache.stats().errors
         assert call(cache, name, *arguments) == answer
-        assert faulty.faults.calls == ["delete_many"]
+        assert len(faulty.faults.calls) == 1
         assert cache.stats().errors == errors + 1
     assert call.scan(cache) == []
     faulty.faults.mend()
@@ -251,6 +256,30 @@ def test_a_removal_after_the_outage_is_as_good(
     assert cache._keyspace._outages.alert is (name in ("set", "set_many", "touch"))
 
 
+def test_reads_that_work_do_not_wait_for_removals_that_take_long(
+    faulty: FaultyBackend, cache: CacheManager, call: Caller
+) -> None:
+    """Another process may hold the lock of a file for longer than anybody waits."""
+    fill(call, cache)
+    fail(faulty, lambda: call(cache, "set", "k", "new"))
+    faulty.faults.broken = frozenset({"set", "delete_many"})
+    faulty.faults.takes = 0.3
+    assert call(cache, "get", "other", "out") == "out"
+    faulty.faults.calls.clear()
+    for _ in range(5):
+        assert call(cache, "get", "other", "out") == "old"
+        assert call(cache, "get_many", ["other"]) == {"other": "old"}
+        assert call(cache, "ttl", "other") is None
+    assert "delete_many" not in faulty.faults.calls
+    faulty.faults.takes = 0.0
+    assert call(cache, "get", "k", "gone") == "gone"
+    assert faulty.faults.calls.count("delete_many") == 1
+    faulty.faults.mend()
+    assert call(cache, "set", "kin", "new") is True  # what shows that it is over
+    assert call(cache, "get", "other") == "old"
+    assert not cache._keyspace._outages.alert
+
+
 def test_what_succeeded_of_a_bulk_call_stays(
     faulty: FaultyBackend, cache: CacheManager, behind: CacheManager, call: Caller
 ) -> None:
@@ -275,59 +304,6 @@ def test_what_succeeded_of_a_removal_is_not_removed_again(
     call(cache, "get", "unheard of")
     outages = cache._keyspace._outages
     assert [outages.owes("symphra", key) for key in ("k", "kin", "other")] == [False, True, False]
-
-
-def test_many_keys_are_removed_in_few_calls(
-    faulty: FaultyBackend, cache: CacheManager, behind: CacheManager, call: Caller
-) -> None:
-    values = {f"k{number}": number for number in range(1_200)}
-    call(cache, "set_many", values)
-    fail(faulty, lambda: call(cache, "delete_many", values))
-    faulty.faults.calls.clear()
-    assert call(cache, "get", "unheard of") is None
-    # The first tells whether it is worth it.
-    assert faulty.faults.calls == ["delete_many"] * 4 + ["get"]
-    assert call(behind, "count") == 0
-
-
-@pytest.mark.parametrize(("owed", "count"), [(_debts.LIMIT, 1), (_debts.LIMIT + 1, 0)])
-def test_beyond_so_many_keys_the_namespace_is_cleared(call: Caller, owed: int, count: int) -> None:
-    faulty = FaultyBackend(MemoryBackend(max_size=None))
-    with CacheManager(faulty, on_outage="degrade") as cache:
-        call(cache, "set", "bystander", 1)
-        call(cache.namespace("other"), "set", "bystander", 1)
-        fail(faulty, lambda: call(cache, "set_many", {f"k{number}": 1 for number in range(owed)}))
-        assert len(cache._keyspace._outages._ledgers["symphra"].owed) in (owed, 1)
-        assert call(cache, "count") == count
-        assert call(cache.namespace("other"), "count") == 1
-
-
-def test_beyond_so_many_patterns_the_namespace_is_cleared(call: Caller) -> None:
-    faulty = FaultyBackend(MemoryBackend())
-    with CacheManager(faulty, on_outage="degrade") as cache:
-        call(cache, "set", "bystander", 1)
-        faulty.faults.break_all()
-        for number in range(101):
-            call(cache, "delete_matching", f"{number}:*")
-        faulty.faults.mend()
-        assert len(cache._keyspace._outages._ledgers["symphra"].owed) == 1
-        assert call(cache, "count") == 0
-
-
-def test_a_clear_stands_for_all_that_failed_before(
-    faulty: FaultyBackend, cache: CacheManager, call: Caller
-) -> None:
-    fill(call, cache)
-    faulty.faults.break_all()
-    call(cache, "set", "k", 1)
-    call(cache, "delete_matching", "k*")
-    call(cache, "clear")
-    call(cache, "set", "other", 1)
-    faulty.faults.mend()
-    faulty.faults.calls.clear()
-    assert call(cache, "get", "other") is None
-    assert faulty.faults.calls == ["clear", "get"]
-    assert call(inner(cache), "get", "k") == "old"
 
 
 @pytest.mark.parametrize("reader", ["view", "another manager", "the same namespace as a view"])
@@ -368,43 +344,3 @@ def test_add_and_incr_leave_nothing_behind(
             call(cache, name, *arguments)
     faulty.faults.mend()
     assert call(cache, "get_many", ["n", "new"]) == {"n": 6, "new": 1}
-
-
-def test_a_key_of_another_type_of_text_is_the_same_key(call: Caller) -> None:
-    class Odd(str):
-        __slots__ = ()
-
-        def __hash__(self) -> int:
-            return 7
-
-        def __str__(self) -> str:
-            return "odd"
-
-    faulty = FaultyBackend(MemoryBackend())
-    with CacheManager(faulty, on_outage="degrade") as cache:
-        call(cache, "set", "k", 1)
-        fail(faulty, lambda: call(cache, "delete", Odd("k")))
-        assert call(cache, "get", "k") is None
-
-
-def test_a_forked_child_remembers_by_itself(tmp_path: Path) -> None:
-    faulty = FaultyBackend(FileBackend(tmp_path / "cache.db"))
-    with CacheManager(faulty, on_outage="degrade") as cache:
-        cache.set_many({"a": "old", "b": "old"})
-        fail(faulty, lambda: cache.delete("a"))
-        child = os.fork()
-        if child == 0:  # what the parent owes it must not read; what it owes itself is its own
-            good = cache.get("a") is None and cache.get("b") == "old"
-            fail(faulty, lambda: cache.delete("b"))
-            good = good and cache.get("b") is None
-            os._exit(0 if good and not cache._keyspace._outages.alert else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert cache._keyspace._outages.owes("symphra", "a")
-        assert not cache._keyspace._outages.owes("symphra", "b")
-        assert cache.get("a") is None
-
-
-def test_a_backend_that_takes_no_attributes_will_do() -> None:
-    slotted = object()
-    known = _outages.outages_of(slotted, "slotted")
-    assert known is not _outages.outages_of(slotted, "slotted")  # each manager learns by itself

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 import time
@@ -17,6 +16,8 @@ import redis
 from redis_sentinel import NAME, RedisSentinels, SentinelServer, shared_sentinels
 from redis_servers import HOST, QUICK_REPLICATION, RedisServer, free_ports, running_server, until
 from symphra_cache import BackendUnavailableError, CacheManager
+from symphra_cache._redis_breaker import NodeBreaker
+from symphra_cache._redis_options import ClientOptions
 from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
@@ -141,65 +142,6 @@ def test_sentinels_are_asked_once_for_a_connection_and_left_alone(
     assert names.count("cmd=sentinel|get-master-addr-by-name") == 0
 
 
-def test_loops_and_threads_each_find_the_master(sentinels: RedisSentinels) -> None:
-    async def count(times: int) -> None:
-        for _ in range(times):
-            await asyncio.gather(*[cache.aincr("n") for _ in range(5)])
-
-    with CacheManager(RedisBackend(url_of(sentinels.addresses))) as cache:
-        threads = [
-            threading.Thread(target=lambda: [asyncio.run(count(1)) for _ in range(5)])
-            for _ in range(2)
-        ]
-        threads += [
-            threading.Thread(target=lambda: [cache.incr("n") for _ in range(25)]) for _ in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert cache.get("n") == 100
-        assert asyncio.run(cache.aget("n")) == 100
-
-
-def test_a_forked_child_finds_the_master_itself(sentinels: RedisSentinels) -> None:
-    def use(cache: CacheManager) -> bool:
-        async def on_a_loop() -> Any:
-            return await cache.aincr("n")
-
-        return bool(cache.incr("n") and asyncio.run(on_a_loop()))
-
-    with CacheManager(RedisBackend(url_of(sentinels.addresses))) as cache:
-        assert use(cache)
-        child = os.fork()
-        if child == 0:
-            failed = 1
-            try:
-                failed = 0 if use(cache) else 1
-            finally:
-                os._exit(failed)
-        assert os.waitpid(child, 0)[1] == 0
-        assert use(cache)
-        assert cache.get("n") == 6
-
-
-async def test_a_task_that_is_cancelled_while_it_asks_leaves_nothing(
-    sentinels: RedisSentinels,
-) -> None:
-    before = len(os.listdir("/dev/fd"))
-    with silent_address() as silent:
-        backend = RedisBackend(url_of([silent, *sentinels.addresses]), socket_connect_timeout=30)
-        async with CacheManager(backend) as cache:
-            reads = [asyncio.create_task(cache.aget("k")) for _ in range(5)]
-            await asyncio.sleep(0.05)
-            for read in reads:
-                read.cancel()
-            await asyncio.gather(*reads, return_exceptions=True)
-            assert all(read.cancelled() for read in reads)
-    await asyncio.sleep(0.01)
-    assert len(os.listdir("/dev/fd")) == before
-
-
 def test_by_tls(call: Caller) -> None:
     with running_server() as master, watching(master.tls_port) as (sentinel,):
         backend = RedisBackend(
@@ -265,9 +207,13 @@ def test_no_sentinel_in_reach_is_an_outage_that_takes_one_time_out(call: Caller)
 
 
 def test_a_service_that_nobody_knows_is_named(call: Caller, sentinels: RedisSentinels) -> None:
-    backend = RedisBackend(sentinels=sentinels.addresses, service_name="nobody")
-    with CacheManager(backend) as cache:
-        assert "no sentinel knows 'nobody'" in str(outage(call, cache))
+    with watching(sentinels.master[1]) as (asked,):
+        backend = RedisBackend(sentinels=[asked.address], service_name="nobody")
+        with CacheManager(backend) as cache:
+            error = outage(call, cache)
+            call.wait()
+            assert asked.connections() == 0  # even while the error, and all it holds, lives
+            assert "no sentinel knows 'nobody'" in str(error)
 
 
 def test_a_server_that_is_no_sentinel_is_an_outage(call: Caller) -> None:
@@ -323,6 +269,58 @@ def test_a_master_that_was_demoted_is_left_after_one_refused_write(call: Caller)
         assert "read only" in str(outage(call, cache, "incr", "n"))
         assert call(cache, "incr", "n") == 1
         assert new.command("GET", "symphra:n") == b"1"
+
+
+def test_a_master_that_lacks_its_replicas_is_looked_up_anew(call: Caller) -> None:
+    with (
+        two_servers() as (old, new, sentinel),
+        CacheManager(RedisBackend(url_of([sentinel.address]))) as cache,
+    ):
+        assert call(cache, "set", "k", 1)
+        old.command("CONFIG", "SET", "min-replicas-to-write", 1)
+        point_at(sentinel, new)
+        assert "NOREPLICAS" in str(outage(call, cache, "set", "k", 2))
+        assert call(cache, "set", "k", 2)
+        assert new.command("GET", "symphra:k") == b"2"
+
+
+@pytest.mark.parametrize(
+    ("said", "is_doubt"),
+    [
+        ("READONLY You can't write against a read only replica.", True),
+        ("ERR Error running script: @user_script: 1: -READONLY You can't write", True),
+        ("MASTERDOWN Link with MASTER is down", True),
+        ("OOM command not allowed", False),
+        ("WRONGTYPE", False),
+    ],
+)
+def test_answers_of_replicas_raise_doubts(call: Caller, said: str, is_doubt: bool) -> None:
+    # Other versions' answers, from the mouth of this one.
+    command = "EVAL", f'return redis.error_reply("{said}")', 0
+    with running_server() as server, watching(server.port) as (sentinel,):
+        options = ClientOptions(url_of([sentinel.address]), {})
+        if call.runner is None:
+            pool = options.thread_pool(NodeBreaker(None, ""))
+            connection = pool.get_connection()
+            connection.send_command(*command)
+            with pytest.raises(redis.ResponseError):
+                connection.read_response()
+            assert connection.is_suspect is is_doubt
+            pool.release(connection)
+            pool.close()
+            return
+
+        async def on_a_loop() -> None:
+            pool = options.loop_pool(NodeBreaker(None, ""))
+            connection = await pool.get_connection()
+            await connection.send_command(*command)
+            with pytest.raises(redis.ResponseError):
+                await connection.read_response()
+            assert connection.is_suspect is is_doubt
+            await pool.release(connection)
+            await pool.aclose()
+
+        call.runner.run(on_a_loop())
 
 
 AT_ONCE = 8

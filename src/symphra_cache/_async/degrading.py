@@ -67,7 +67,7 @@ class AsyncDegradingOps(DegradingState):
                 self._failed(READ, error)
                 return gone
         key = checked_key(key)
-        if await self._asettle() is not None:
+        if await self._asettle(self._owes(key)) is not None:
             return gone
         is_owed = self._owes(key)
         try:
@@ -83,7 +83,7 @@ class AsyncDegradingOps(DegradingState):
         wanted = checked_keys(keys)
         owed: list[str] = []
         if self._outages.alert:
-            if await self._asettle() is not None:
+            if await self._asettle(any(map(self._owes, wanted))) is not None:
                 return {}
             owed = [key for key in wanted if self._owes(key)]
         try:
@@ -99,7 +99,7 @@ class AsyncDegradingOps(DegradingState):
     async def ascan(self, pattern: str = "*") -> AsyncIterator[str]:
         """Yield the matching keys that live; an outage ends it."""
         compile_pattern(pattern)
-        if self._outages.alert and await self._asettle() is not None:
+        if self._outages.alert and await self._asettle(self._owes_any()) is not None:
             return
         try:
             async for key in self._inner.ascan(pattern):
@@ -113,9 +113,9 @@ class AsyncDegradingOps(DegradingState):
     async def acount(self) -> int:
         """Return how many entries live in this namespace; 0 in an outage."""
         if self._outages.alert:
-            if await self._asettle() is not None:
+            if await self._asettle(self._owes_any()) is not None:
                 return 0
-            if self._outages.owes_any(self._path):
+            if self._owes_any():
                 counted = 0
                 async for _ in self.ascan():
                     counted += 1
@@ -146,7 +146,7 @@ class AsyncDegradingOps(DegradingState):
         key = checked_key(key)
         is_owed = False
         if self._outages.alert:
-            if await self._asettle() is not None:
+            if await self._asettle(self._owes(key)) is not None:
                 self._remember([key])
                 return gone
             is_owed = self._owes(key)
@@ -315,19 +315,26 @@ class AsyncDegradingOps(DegradingState):
 
     # --- paying what is owed ----------------------------------------------------------
 
-    async def _asettle(self) -> BackendUnavailableError | None:
+    async def _asettle(self, is_concerned: bool) -> BackendUnavailableError | None:
         """Pay what is owed; return the error if the backend is not worth asking now.
 
         One that refuses at once (full, read-only, behind an open circuit breaker) costs no
         second wait, and may well have an answer for a read of what is not owed.
+
+        Args:
+            is_concerned: whether what is to be read is owed.
         """
+        if not self._outages.is_due(is_concerned=is_concerned):
+            return None
         begun = monotonic()
         try:
             await self._apay()
         except BackendUnavailableError as error:
             self._failed(REMOVAL, error)
-            if monotonic() - begun < QUICK:
+            spent = monotonic() - begun
+            if spent < QUICK:
                 return None
+            self._outages.put_off(spent)
             self._counters.errors += 1
             return error
         return None

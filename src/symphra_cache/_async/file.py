@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from symphra_cache import _sqlite as sql
-from symphra_cache._file import BATCH, LARGEST_HOT, PAGE, FileKeyspaceState
+from symphra_cache._file import BATCH, LARGEST_HOT, PAGE, FileKeyspaceState, telling
 from symphra_cache._hot_load import Load
 from symphra_cache._integers import checked_delta
 from symphra_cache._keys import checked_keys, checked_mapping
@@ -159,7 +159,8 @@ class AsyncFileOps(FileKeyspaceState):
         mark = self._tier.mark_all(names)
         kept: dict[bytes, Kept | None] = dict.fromkeys(names)
         try:
-            rows = await self._aread(sql.fetch_many, names)
+            with telling(cold):
+                rows = await self._aread(sql.fetch_many, names)
             for (key, name), row in zip(cold.items(), rows, strict=True):
                 values[key], kept[name] = self._opened(name, row, MISSING, keep=mark is not None)
         finally:
@@ -169,18 +170,22 @@ class AsyncFileOps(FileKeyspaceState):
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
     ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        rows, kept = self._prepared_many(checked_mapping(mapping), ttl, jitter)
+        checked = checked_mapping(mapping)
+        rows, kept = self._prepared_many(checked, ttl, jitter)
         names = [name for name, _, _ in rows]
-        if milliseconds(ttl) == 0:
-            await self._awrite_many(names, None, sql.remove_many, names, self._live)
-        else:
-            await self._awrite_many(names, kept, sql.store_many, rows)
-            self._counters.sets += len(rows)
+        with telling(checked):
+            if milliseconds(ttl) == 0:
+                await self._awrite_many(names, None, sql.remove_many, names, self._live)
+            else:
+                await self._awrite_many(names, kept, sql.store_many, rows)
+                self._counters.sets += len(rows)
         return []
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
-        return await self._aremove([self._name(key) for key in checked_keys(keys)])
+        wanted = checked_keys(keys)
+        with telling(wanted):
+            return await self._aremove([self._name(key) for key in wanted])
 
     async def _aremove(self, names: list[bytes]) -> int:
         removed = await self._awrite_many(names, None, sql.remove_many, names, self._live)

@@ -1,0 +1,139 @@
+"""`on_outage="degrade"`: how much is remembered, by whom, and in how few calls it is paid."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from faulty import FaultyBackend
+from symphra_cache import CacheManager, _debts, _outages
+from symphra_cache.backends import FileBackend, MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from faces import Caller
+
+
+@pytest.fixture
+def faulty() -> FaultyBackend:
+    return FaultyBackend(MemoryBackend())
+
+
+@pytest.fixture
+def cache(faulty: FaultyBackend) -> Iterator[CacheManager]:
+    with CacheManager(faulty, on_outage="degrade") as cache:
+        yield cache
+
+
+def inner(cache: CacheManager) -> CacheManager:
+    return cache.namespace("inner").namespace("most")
+
+
+def fill(call: Caller, cache: CacheManager) -> None:
+    call(cache, "set_many", {"k": "old", "kin": "old", "other": "old"})
+    call(inner(cache), "set", "k", "old")
+
+
+def fail(faulty: FaultyBackend, do: Callable[[], Any], *, applied: bool = False) -> None:
+    """Do something in an outage that is over afterwards."""
+    faulty.faults.break_all(applied=applied)
+    do()
+    faulty.faults.mend()
+
+
+@pytest.mark.parametrize("name", ["delete_many", "set_many"])
+def test_many_keys_are_removed_in_few_calls(
+    faulty: FaultyBackend, cache: CacheManager, call: Caller, name: str
+) -> None:
+    values = {f"k{number}": number for number in range(1_200)}
+    call(cache, "set_many", values)
+    fail(faulty, lambda: call(cache, name, values))
+    faulty.faults.calls.clear()
+    assert call(cache, "get", "unheard of") is None
+    # The first tells whether it is worth it.
+    assert faulty.faults.calls == ["delete_many"] * 4 + ["get"]
+    assert call(CacheManager(faulty._backend), "count") == 0
+
+
+@pytest.mark.parametrize(("owed", "count"), [(_debts.LIMIT, 1), (_debts.LIMIT + 1, 0)])
+def test_beyond_so_many_keys_the_namespace_is_cleared(call: Caller, owed: int, count: int) -> None:
+    faulty = FaultyBackend(MemoryBackend(max_size=None))
+    with CacheManager(faulty, on_outage="degrade") as cache:
+        call(cache, "set", "bystander", 1)
+        call(cache.namespace("other"), "set", "bystander", 1)
+        fail(faulty, lambda: call(cache, "set_many", {f"k{number}": 1 for number in range(owed)}))
+        assert len(cache._keyspace._outages._ledgers["symphra"].owed) in (owed, 1)
+        assert call(cache, "count") == count
+        assert call(cache.namespace("other"), "count") == 1
+
+
+def test_beyond_so_many_patterns_the_namespace_is_cleared(call: Caller) -> None:
+    faulty = FaultyBackend(MemoryBackend())
+    with CacheManager(faulty, on_outage="degrade") as cache:
+        call(cache, "set", "bystander", 1)
+        faulty.faults.break_all()
+        for number in range(101):
+            call(cache, "delete_matching", f"{number}:*")
+        faulty.faults.mend()
+        assert len(cache._keyspace._outages._ledgers["symphra"].owed) == 1
+        assert call(cache, "count") == 0
+
+
+def test_a_clear_stands_for_all_that_failed_before(
+    faulty: FaultyBackend, cache: CacheManager, call: Caller
+) -> None:
+    fill(call, cache)
+    faulty.faults.break_all()
+    call(cache, "set", "k", 1)
+    call(cache, "delete_matching", "k*")
+    call(cache, "clear")
+    call(cache, "set", "other", 1)
+    faulty.faults.mend()
+    faulty.faults.calls.clear()
+    assert call(cache, "get", "other") is None
+    assert faulty.faults.calls == ["clear", "get"]
+    assert call(inner(cache), "get", "k") == "old"
+
+
+def test_a_key_of_another_type_of_text_is_the_same_key(call: Caller) -> None:
+    class Odd(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            return 7
+
+        def __str__(self) -> str:
+            return "odd"
+
+    faulty = FaultyBackend(MemoryBackend())
+    with CacheManager(faulty, on_outage="degrade") as cache:
+        call(cache, "set", "k", 1)
+        fail(faulty, lambda: call(cache, "delete", Odd("k")))
+        assert call(cache, "get", "k") is None
+
+
+def test_a_forked_child_remembers_by_itself(tmp_path: Path) -> None:
+    faulty = FaultyBackend(FileBackend(tmp_path / "cache.db"))
+    with CacheManager(faulty, on_outage="degrade") as cache:
+        cache.set_many({"a": "old", "b": "old"})
+        fail(faulty, lambda: cache.delete("a"))
+        child = os.fork()
+        if child == 0:  # what the parent owes it must not read; what it owes itself is its own
+            good = cache.get("a") is None and cache.get("b") == "old"
+            fail(faulty, lambda: cache.delete("b"))
+            good = good and cache.get("b") is None
+            os._exit(0 if good and not cache._keyspace._outages.alert else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert cache._keyspace._outages.owes("symphra", "a")
+        assert not cache._keyspace._outages.owes("symphra", "b")
+        assert cache.get("a") is None
+
+
+def test_a_backend_that_takes_no_attributes_will_do() -> None:
+    slotted = object()
+    known = _outages.outages_of(slotted, "slotted")
+    assert known is not _outages.outages_of(slotted, "slotted")  # each manager learns by itself
