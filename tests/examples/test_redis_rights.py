@@ -73,23 +73,19 @@ def check_rights(
     backend: Callable[[], RedisBackend],
     rights: list[str],
     plant: Callable[[], Any],
-    allow: Callable[[str], Any],
+    allow: Callable[[list[str]], Any],
 ) -> None:
     """Check that these rights are enough, and that each is needed but that to ``INFO``."""
+    allow(rights)
     assert refusals(call, backend, plant) == []
-    for right in rights:
-        allow(f"-{right[1:]}")
+    for right in [right for right in rights if right[0] == "+"]:
+        allow([other for other in rights if other != right])
         said = refusals(call, backend, plant)
-        allow(right)
         assert bool(said) == (right != "+info"), right
         # A node that is not asked to make an exception only says who has the slot.
         wanted = rf"{HOST}:\d" if right == "+asking" else "permission|can't run this command"
         assert all(re.search(wanted, line) for line in said), said
-    assert refusals(call, backend, plant) == []
-
-
-def commands_of(rights: list[str]) -> list[str]:
-    return [right for right in rights if right[0] == "+"]
+    allow(rights)
 
 
 def test_the_rights_are_enough_and_none_is_too_many(call: Caller) -> None:
@@ -99,13 +95,12 @@ def test_the_rights_are_enough_and_none_is_too_many(call: Caller) -> None:
         server.command("SCRIPT", "FLUSH")
         server.command("SET", "symphra:planted", "garbage")
 
-    def allow(right: str) -> None:
-        server.command("ACL", "SETUSER", APP, right)
+    def allow(rights: list[str]) -> None:
+        server.command("ACL", "SETUSER", APP, "reset", *rights)
 
-    server.command("ACL", "SETUSER", APP, *rule(APP))
     url = patient(f"redis://{APP}:secret@{HOST}:{server.port}")
     try:
-        check_rights(call, lambda: RedisBackend(url), commands_of(rule(APP)), plant, allow)
+        check_rights(call, lambda: RedisBackend(url), rule(APP), plant, allow)
         with (
             CacheManager(RedisBackend(url), namespace="other") as cache,
             pytest.raises(BackendUnavailableError, match=r"(?i)no permissions"),
@@ -145,12 +140,11 @@ def test_the_rights_for_a_cluster_are_enough_and_none_is_too_many(call: Caller) 
             node.command("SCRIPT", "FLUSH")
         cluster.command("SET", "symphra:planted", "garbage")
 
-    def allow(*rights: str) -> None:
+    def allow(rights: list[str]) -> None:
         for node in cluster.nodes:
-            node.command("ACL", "SETUSER", APP, *rights)
+            node.command("ACL", "SETUSER", APP, "reset", *rights)
 
     mine = [right for right in rule(APP) if right != "+mget"] + besides("a cluster")
-    allow(*mine)
     # On its way, so that what is told of a key there is told by way of the exception.
     target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
     source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
@@ -158,7 +152,7 @@ def test_the_rights_for_a_cluster_are_enough_and_none_is_too_many(call: Caller) 
         check_rights(
             call,
             lambda: RedisBackend(cluster.chosen_url, username=APP, password="secret"),
-            commands_of(mine),
+            mine,
             plant,
             allow,
         )
