@@ -19,8 +19,10 @@ from symphra_cache.exceptions import ConfigurationError
 
 __all__ = ["CircuitBreaker", "NodeBreaker"]
 
-_QUICK = 0.1
-"""What part of ``reset_after`` is waited when failing took less than that."""
+# What part of ``reset_after`` is waited when failing was quick, and what part of it that takes at
+# the most: a refusal may come late on a busy machine.
+_SOON = 0.1
+_QUICK = 0.5
 
 
 class CircuitBreaker:
@@ -143,7 +145,7 @@ class NodeBreaker:
         # The others that were under way when the circuit opened have no say in this.
         if is_new or began:
             is_quick = is_new or now - began < _QUICK * self._reset_after
-            self._probe_at = now + self._reset_after * (_QUICK if is_quick else 1)
+            self._probe_at = now + self._reset_after * (_SOON if is_quick else 1)
             self._probe_began = 0.0
 
     def before_fork(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.backends import KITS
+from memory_checks import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,8 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "file-cold-bounded": ("file", {"hot_size": 0, "max_size": 100_000}),
     "redis": ("redis", {}),
 }
+if LONG:  # six servers for each call take their time
+    BACKENDS["redis-cluster"] = ("redis-cluster", {})
 
 
 @pytest.fixture(params=BACKENDS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tcp_proxy import TCPProxy
 
-SECONDS = 20 if LONG else 1.5
+SECONDS = 8 if LONG else 1.5
 ROUNDS = 5 if LONG else 1
 LATENCY = 0.1  # each way
 PATIENT = 20.0

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from redis_cluster import ClusterNode, RedisCluster
 KILLS = 5 if LONG else 1
-MOVES = 4 if LONG else 1
-SLOTS = 500 if LONG else 150
-STATIC = 3_000  # keys that live through every move
+MOVES = 3 if LONG else 1
+SLOTS = 500 if LONG else 100
+STATIC = 3_000 if LONG else 1_500  # keys that live through every move
 SECONDS = 2.0 if LONG else 0.7  # of load between two faults
 PATIENCE = 60  # seconds until a success; five or six are the goal
 
