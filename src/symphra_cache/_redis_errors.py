@@ -38,6 +38,13 @@ def is_failure(error: BaseException) -> bool:
     return isinstance(error, kinds) and not isinstance(error, exceptions.AuthenticationError)
 
 
+def is_late(error: BaseException) -> bool:
+    """Tell whether a failure is one that took a time-out."""
+    from redis import exceptions
+
+    return isinstance(error, (exceptions.TimeoutError, TimeoutError))
+
+
 def is_refusal(error: Exception, code: str) -> bool:
     """Tell whether the server answered with an error of this code, ``"WRONGTYPE"`` say."""
     if code == "NOSCRIPT":

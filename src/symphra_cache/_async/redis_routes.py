@@ -48,7 +48,7 @@ class AsyncServers(Routes):
         """Note what an exchange ended with; a reply still to come must reach nobody else."""
         pool.breaker.failed(error)
         if not is_answer(error):
-            await connection.disconnect(nowait=True)
+            await pool.drop(connection)
 
     async def _aexchange_many(self, pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send many commands at once; return the replies, with errors in their places."""
@@ -212,7 +212,7 @@ class AsyncManyServers(AsyncServers):
         finally:
             for batch, pool, connection in lent:
                 if not batch.is_read:
-                    await connection.disconnect(nowait=True)
+                    await pool.drop(connection)
                 await pool.release(connection)
 
     async def _asend(

@@ -48,7 +48,7 @@ class SyncServers(Routes):
         """Note what an exchange ended with; a reply still to come must reach nobody else."""
         pool.breaker.failed(error)
         if not is_answer(error):
-            connection.disconnect(nowait=True)
+            pool.drop(connection)
 
     def _exchange_many(self, pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send many commands at once; return the replies, with errors in their places."""
@@ -212,7 +212,7 @@ class SyncManyServers(SyncServers):
         finally:
             for batch, pool, connection in lent:
                 if not batch.is_read:
-                    connection.disconnect(nowait=True)
+                    pool.drop(connection)
                 pool.release(connection)
 
     def _send(
