@@ -233,7 +233,8 @@ class Odd:
         return str(caught.value)
 
     def _has_failed_to_save(self) -> bool:
-        return bool(self.server._direct.info("persistence")["rdb_last_bgsave_status"] == "err")
+        told = self.server.command("INFO", "persistence")
+        return bool(told["rdb_last_bgsave_status"] == "err")
 
     @contextmanager
     def _configured(self, name: str, value: object, usual: object) -> Iterator[None]:
