@@ -83,12 +83,15 @@ class _LoopTalk:
     ) -> None:
         """Read so many replies; see the blocking twin."""
         try:
-            async with asyncio.timeout(_GRACE if is_late else None):
+            async with asyncio.timeout(_GRACE if is_late else None) as limit:
                 while len(replies) < count:
                     try:
                         replies.append(await connection.read_response())
                     except redis.ResponseError as error:
                         replies.append(error)
+                    if is_late:
+                        # Many take their time, though all have come long since.
+                        limit.reschedule(asyncio.get_running_loop().time() + _GRACE)
         except TimeoutError:
             raise redis.TimeoutError("Timeout reading: the time of the call is up") from None
 
