@@ -155,6 +155,8 @@ def test_a_key_of_another_type_of_text_is_the_same_key(call: Caller) -> None:
         assert call(cache, "get", "k") is None
 
 
+# Python 3.12 and later warn of every fork of a process with threads.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_remembers_by_itself(tmp_path: Path) -> None:
     faulty = FaultyBackend(FileBackend(tmp_path / "cache.db"))
     with CacheManager(faulty, on_outage="degrade") as cache:
