@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 import threading
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,18 @@ from faces import Caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Files that take long and hardly depend on the version of Python: one is enough for them.
+HERE = Path(__file__).parent
+SLOW = (
+    "mixed/test_sentinel_processes.py",
+    *("faults/test_killed_writers.py", "faults/test_many_processes.py", "faults/test_redis_*.py"),
+    *("faults/test_sentinel_failover.py", "unit/test_degrading_*.py"),
+    *("unit/test_file_quarantine.py", "unit/test_file_replaced.py", "unit/test_redis_breaker.py"),
+    *("unit/test_redis_cluster*.py", "unit/test_redis_connecting.py"),
+    *("unit/test_redis_injected.py", "unit/test_redis_refusals.py"),
+    *("unit/test_redis_sentinel.py", "unit/test_redis_topologies.py"),
+)
 
 OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 NOT_PROVEN = ("skipped", "xfailed", "xpassed")
@@ -33,6 +46,14 @@ def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
         return
     with asyncio.Runner() as runner:
         yield Caller(runner)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `SLOW`."""
+    for item in items:
+        path = item.path.relative_to(HERE).as_posix()
+        if any(fnmatch(path, pattern) for pattern in SLOW):
+            item.add_marker("slow")
 
 
 def counts(config: pytest.Config) -> dict[str, int]:

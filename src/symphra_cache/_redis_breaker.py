@@ -14,13 +14,15 @@ from time import monotonic
 
 from symphra_cache._forks import fork_aware
 from symphra_cache._log import log_circuit
-from symphra_cache._redis_errors import is_answer, is_failure
+from symphra_cache._redis_errors import is_answer, is_failure, is_late
 from symphra_cache.exceptions import ConfigurationError
 
 __all__ = ["CircuitBreaker", "NodeBreaker"]
 
-_QUICK = 0.1
-"""What part of ``reset_after`` is waited when failing took less than that."""
+# What part of ``reset_after`` is waited when failing was quick, and what part of it that takes at
+# the most: a refusal may come late on a busy machine.
+_SOON = 0.1
+_QUICK = 0.5
 
 
 class CircuitBreaker:
@@ -134,16 +136,16 @@ class NodeBreaker:
                 return
             is_new = self._failed == self._limit
             self._reason = str(error) or type(error).__name__
-            self._put_off_probe(is_new=is_new)
+            self._put_off_probe(is_new=is_new, is_late=is_late(error))
         if is_new:
             log_circuit(self._where, type(error).__name__)
 
-    def _put_off_probe(self, *, is_new: bool) -> None:
+    def _put_off_probe(self, *, is_new: bool, is_late: bool) -> None:
         now, began = monotonic(), self._probe_began
         # The others that were under way when the circuit opened have no say in this.
         if is_new or began:
-            is_quick = is_new or now - began < _QUICK * self._reset_after
-            self._probe_at = now + self._reset_after * (_QUICK if is_quick else 1)
+            is_quick = is_new or not (is_late or now - began > _QUICK * self._reset_after)
+            self._probe_at = now + self._reset_after * (_SOON if is_quick else 1)
             self._probe_began = 0.0
 
     def before_fork(self) -> None:

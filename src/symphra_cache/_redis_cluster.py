@@ -91,6 +91,9 @@ class Cluster:
 
     def refresh(self, until: float) -> Refresh:
         """Return whom to ask for a map until the deadline, one by one until one answers."""
+        if self.slots is not None:
+            # What is known may do. So a single silent node is waited for, no second one.
+            until = min(until, monotonic() + self._seconds / 4)
         # Who has failed of late may take a whole time-out.
         primaries = [one for one in self.primaries if not self.breaker(one).has_failed]
         first = sample(primaries, min(_ASKED, len(primaries)))
@@ -190,6 +193,8 @@ class ClusterCall:
 
     Attributes:
         replies: the answers, with errors in their places.
+        until: its deadline, to which is added what was spent on nodes that answer. So it is a
+            bound for the time that is lost with others, not for the work.
     """
 
     def __init__(
@@ -205,8 +210,9 @@ class ClusterCall:
         self._cluster = cluster
         self._slots = [key_slot(name) for name in names]
         self._commands = commands
+        self.until: float = until
         self._rounds = 0
-        self._until = until
+        self._began = 0.0
         # By place: the node, and whether it must be asked to make an exception.
         self._due: dict[int, tuple[Address | None, bool]] = {}
         self._unsent: dict[int, Address | None] = {}
@@ -216,18 +222,32 @@ class ClusterCall:
     @property
     def is_over(self) -> bool:
         """Whether its time is up."""
-        return monotonic() >= self._until
+        return monotonic() >= self.until
+
+    def begin(self) -> bool:
+        """Begin a step; tell whether the time is up."""
+        self._began = monotonic()
+        return self._began >= self.until
+
+    def succeed(self) -> None:
+        """Note that the step is done; the next begins."""
+        now = monotonic()
+        self.until += now - self._began
+        self._began = now
 
     def batches(self) -> list[Batch]:
         """Return what is to be sent now, by node; nothing when all is done.
 
         In the order of their addresses: calls that hold a connection to one node while they
-        wait for one to the next can't wait for each other in a circle then.
+        wait for one to the next can't wait for each other in a circle then. What is for nodes
+        that have failed of late comes when all else is done.
         """
-        due, self._due = self._due, {}
+        due, self._due = self._due, self._put_off()
         self._rounds += 1
         found: dict[Address, Batch] = {}
         for place, (address, asking) in due.items():
+            if place in self._due:
+                continue
             if address is None:
                 self.replies[place] = _unserved(self._slots[place])
                 self._unsent[place] = None
@@ -236,6 +256,13 @@ class ClusterCall:
                 batch = found.get(address) or found.setdefault(address, Batch(address))
                 batch.add(place, self._commands[place], asking=asking)
         return sorted(found.values(), key=lambda batch: batch.address)
+
+    def _put_off(self) -> dict[int, tuple[Address | None, bool]]:
+        addresses = {address for address, _ in self._due.values() if address is not None}
+        failed = {one for one in addresses if self._cluster.breaker(one).has_failed}
+        if not 0 < len(failed) < len(addresses):
+            return {}
+        return {place: way for place, way in self._due.items() if way[0] in failed}
 
     def answered(self, batch: Batch, replies: Sequence[Any]) -> None:
         """Take the replies of a node, perhaps not all that were due."""
@@ -256,6 +283,8 @@ class ClusterCall:
                 self._cluster.note_moved(self._slots[place], address)
             if self._rounds < _ROUNDS and not self.is_over:
                 self._due[place] = address, is_ask
+            else:
+                self.replies[place] = _astray(self._slots[place], address)
         elif isinstance(error, exceptions.ClusterDownError):
             self._cluster.is_stale = True
 
@@ -296,12 +325,12 @@ class ClusterCall:
         return bool(self._unsent)
 
     def check_time(self) -> None:
-        """Fail if the time is up.
+        """Begin a step, or fail if the time is up.
 
         Raises:
             redis.TimeoutError: it is.
         """
-        if self.is_over:
+        if self.begin():
             from redis.exceptions import TimeoutError as LateError
 
             raise LateError("the time of the call is up")
@@ -311,6 +340,15 @@ def _no_slots() -> Exception:
     from redis.exceptions import ClusterDownError
 
     return ClusterDownError("CLUSTERDOWN the node knows of no slot that is served")
+
+
+def _astray(slot: int, address: Address) -> Exception:
+    from redis.exceptions import ClusterDownError
+
+    host, port = address
+    return ClusterDownError(
+        f"CLUSTERDOWN sent on from node to node, last to {host}:{port}, for slot {slot}"
+    )
 
 
 def _unserved(slot: int) -> Exception:

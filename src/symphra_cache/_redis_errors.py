@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["client_errors", "conceal", "is_answer", "is_failure", "is_refusal", "reason_of"]
+
+
+# What a server of 6.2 puts before an error that a script met.
+_SCRIPT = re.compile(r"^Error running script \(call to \w+\): (?:@user_script: ?\d+: )+")
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -32,6 +38,13 @@ def is_failure(error: BaseException) -> bool:
     return isinstance(error, kinds) and not isinstance(error, exceptions.AuthenticationError)
 
 
+def is_late(error: BaseException) -> bool:
+    """Tell whether a failure is one that took a time-out."""
+    from redis import exceptions
+
+    return isinstance(error, (exceptions.TimeoutError, TimeoutError))
+
+
 def is_refusal(error: Exception, code: str) -> bool:
     """Tell whether the server answered with an error of this code, ``"WRONGTYPE"`` say."""
     if code == "NOSCRIPT":
@@ -45,7 +58,7 @@ def reason_of(error: Exception) -> str:
     """Return in a few words what happened: some replies quote the command after that."""
     from redis.exceptions import AskError, MovedError
 
-    words = str(error).split()[:12] or [type(error).__name__]
+    words = _SCRIPT.sub("", str(error)).split()[:12] or [type(error).__name__]
     if isinstance(error, AskError):  # redis-py leaves the first word out, and so all sense
         words.insert(0, "MOVED" if isinstance(error, MovedError) else "ASK")
     return " ".join(words)

@@ -47,7 +47,7 @@ def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
         raise redis.TimeoutError("Timeout waiting for others, whom the server does not answer")
 
 
-class _BlockingReplies:
+class _BlockingTalk:
     @staticmethod
     def read_replies(
         connection: Any, count: int, replies: list[Any], *, is_late: bool = False
@@ -70,25 +70,38 @@ class _BlockingReplies:
         if is_late:
             connection._sock.settimeout(connection.socket_timeout)
 
+    @staticmethod
+    def drop(connection: Any) -> None:
+        """Disconnect, since what is still to come must reach nobody else."""
+        connection.disconnect()
 
-class _LoopReplies:
+
+class _LoopTalk:
     @staticmethod
     async def read_replies(
         connection: Any, count: int, replies: list[Any], *, is_late: bool = False
     ) -> None:
         """Read so many replies; see the blocking twin."""
         try:
-            async with asyncio.timeout(_GRACE if is_late else None):
+            async with asyncio.timeout(_GRACE if is_late else None) as limit:
                 while len(replies) < count:
                     try:
                         replies.append(await connection.read_response())
                     except redis.ResponseError as error:
                         replies.append(error)
+                    if is_late:
+                        # Many take their time, though all have come long since.
+                        limit.reschedule(asyncio.get_running_loop().time() + _GRACE)
         except TimeoutError:
             raise redis.TimeoutError("Timeout reading: the time of the call is up") from None
 
+    @staticmethod
+    async def drop(connection: Any) -> None:
+        """Disconnect, since what is still to come must reach nobody else; waits for nothing."""
+        await connection.disconnect(nowait=True)
 
-class ThreadPool(_BlockingReplies, redis.ConnectionPool):
+
+class ThreadPool(_BlockingTalk, redis.ConnectionPool):
     """Connections for which threads queue. Safe to close from any thread.
 
     Args:
@@ -148,7 +161,7 @@ class ThreadPool(_BlockingReplies, redis.ConnectionPool):
             self.disconnect(inuse_connections=False)
 
 
-class LoopPool(_LoopReplies, redis.asyncio.ConnectionPool):
+class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
     """Connections for which the tasks of one loop queue: first come, first served.
 
     Args:
@@ -280,7 +293,7 @@ class _Injected:
         self.release: Any = pool.release
 
 
-class InjectedPool(_BlockingReplies, _Injected):
+class InjectedPool(_BlockingTalk, _Injected):
     """The pool of a blocking client that the program made, behind a circuit breaker.
 
     Args:
@@ -298,7 +311,7 @@ class InjectedPool(_BlockingReplies, _Injected):
             raise
 
 
-class InjectedLoopPool(_LoopReplies, _Injected):
+class InjectedLoopPool(_LoopTalk, _Injected):
     """The same for an asyncio client."""
 
     async def get_connection(self) -> Any:

@@ -46,10 +46,12 @@ class Kit:
             ``two_clocks`` time is the process's own (monotonic), or the wall's.
         clock: its time.
         variant: tells it from other kits of its kind.
+        is_slow: whether its tests run on one version of Python only.
     """
 
     kind: ClassVar[str]
     variant: ClassVar[str] = ""
+    is_slow: ClassVar[bool] = False
     can: ClassVar[frozenset[str]]
 
     # Where the fields of a frame's header stand, on every backend that writes frames.
@@ -274,6 +276,7 @@ class ClusterKit(RedisKit):
     """A real cluster of three primaries with a replica each."""
 
     variant = "-cluster"
+    is_slow = True
 
     def emptied(self) -> RedisCluster:
         return shared_cluster().emptied()

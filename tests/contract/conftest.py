@@ -29,7 +29,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marks = metafunc.definition.iter_markers("needs")
     needs = frozenset(ability for mark in marks for ability in mark.args)
-    kinds = [kind for kind, kit in KITS.items() if needs <= kit.can]
+    kinds = [
+        pytest.param(kind, marks=[pytest.mark.slow] if kit.is_slow else [])
+        for kind, kit in KITS.items()
+        if needs <= kit.can
+    ]
     assert kinds, f"no backend has {sorted(needs)}"
     metafunc.parametrize("kit", kinds, indirect=True)
 

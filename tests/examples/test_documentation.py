@@ -12,13 +12,15 @@ from typing import NamedTuple
 import pytest
 
 from development_mode import complaints
-from redis_servers import shared_server
+from documented_servers import documented_servers
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# The word after the language names what a block needs: ``redis`` is a server, in REDIS_URL.
+# The word after the language names what a block needs; see `documented_servers`.
 FENCE = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NOT_RUN = {"text"}
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)#?([^)\s]*)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -50,22 +52,33 @@ def test_there_are_blocks_and_no_language_that_nobody_runs() -> None:
 
 @pytest.mark.parametrize("block", blocks(), ids=lambda block: block.where)
 def test_a_block_runs_and_prints_what_is_shown(block: Block, tmp_path: Path) -> None:
-    environment = dict(os.environ)
-    if block.needs is not None:
-        assert block.needs == "redis"
-        environment["REDIS_URL"] = shared_server().fresh().url
-    told = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", block.code],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+    with documented_servers(block.needs, block.code) as (code, environment):
+        told = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", code],
+            cwd=tmp_path,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
     assert (told.returncode, complaints(told.stderr)) == (0, "")
     assert told.stdout == (block.shown or "")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return where links into a page can lead."""
+    headings = HEADING.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_pages_and_headings_that_are_there(page: Path) -> None:
+    for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        found = page.parent / target if target else page
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("command", ["demo", "test"])

@@ -41,5 +41,7 @@ class Half:
 def own_ones_are_checked(clock: Clock) -> None:
     CacheManager(Louder(max_size=None, isolation="shared", clock=clock))
     CacheManager(Half())  # type: ignore[arg-type]
+    CacheManager(Louder(), on_outage="degrade")
+    CacheManager(Louder(), on_outage="ignore")  # type: ignore[arg-type]
     MemoryBackend(clock=FakeClock())
     MemoryBackend(clock=object())  # type: ignore[arg-type]

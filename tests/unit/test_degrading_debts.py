@@ -280,6 +280,19 @@ def test_reads_that_work_do_not_wait_for_removals_that_take_long(
     assert not cache._keyspace._outages.alert
 
 
+def test_where_reads_fail_too_the_first_that_works_comes_after_the_removal(
+    faulty: FaultyBackend, cache: CacheManager, behind: CacheManager, call: Caller
+) -> None:
+    fill(call, cache)
+    faulty.faults.break_all(takes=0.2)
+    call(cache, "set", "k", "new")
+    for _ in range(2):
+        assert call(cache, "get", "other", "out") == "out"
+    faulty.faults.mend()
+    assert call(cache, "get", "other", "out") == "old"
+    assert left(call, behind) == {"kin", "other", "inner"}
+
+
 def test_what_succeeded_of_a_bulk_call_stays(
     faulty: FaultyBackend, cache: CacheManager, behind: CacheManager, call: Caller
 ) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend
-from symphra_cache import CacheManager, _debts, _outages
+from faulty import FaultyBackend, on_a_slow_machine
+from symphra_cache import BackendUnavailableError, CacheManager, _debts, _outages
 from symphra_cache.backends import FileBackend, MemoryBackend
 
 if TYPE_CHECKING:
@@ -83,6 +83,45 @@ def test_beyond_so_many_patterns_the_namespace_is_cleared(call: Caller) -> None:
         assert call(cache, "count") == 0
 
 
+WIDE: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("clear", (), {}),
+    ("clear", (), {"nested": True}),
+    ("delete_matching", ("k*",), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "named"), WIDE)
+def test_what_is_covered_reads_as_absent_until_it_can_be_removed(
+    faulty: FaultyBackend,
+    cache: CacheManager,
+    call: Caller,
+    name: str,
+    arguments: tuple[Any, ...],
+    named: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    on_a_slow_machine(monkeypatch)
+    fill(call, cache)
+    faulty.faults.break_all()
+    call(cache, name, *arguments, **named)
+    faulty.faults.broken = frozenset({name})
+    views = [cache, inner(cache)] if named else [cache]
+    for view in views:
+        assert call(view, "get", "k", "gone") == "gone"
+        assert call(view, "get_many", ["k"]) == {}
+        assert "k" not in call.scan(view)
+        assert call(view, "count") == len(call.scan(view))
+        assert call(view, "set", "k", "new") is True
+        assert call(view, "get", "k", "gone") == "gone"
+        with pytest.raises(BackendUnavailableError):
+            call(view, "add", "k", "new")
+    faulty.faults.mend()
+    for view in views:
+        assert call(view, "set", "k", "fresh") is True
+        assert call(view, "get", "k") == "fresh"
+    assert call(inner(cache), "get", "k") == ("fresh" if named else "old")
+
+
 def test_a_clear_stands_for_all_that_failed_before(
     faulty: FaultyBackend, cache: CacheManager, call: Caller
 ) -> None:
@@ -116,6 +155,8 @@ def test_a_key_of_another_type_of_text_is_the_same_key(call: Caller) -> None:
         assert call(cache, "get", "k") is None
 
 
+# Python 3.12 and later warn of every fork of a process with threads.
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_remembers_by_itself(tmp_path: Path) -> None:
     faulty = FaultyBackend(FileBackend(tmp_path / "cache.db"))
     with CacheManager(faulty, on_outage="degrade") as cache:

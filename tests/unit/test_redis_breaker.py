@@ -102,7 +102,7 @@ def test_callers_that_wait_for_a_connection_do_not_all_wait_for_a_timeout(
             cache.get("k")
         taken.append(time.monotonic() - begun)
 
-    with CacheManager(RedisBackend(server.url, socket_timeout=0.5)) as cache:
+    with CacheManager(RedisBackend(server.url, socket_timeout=1)) as cache:
         cache.set("k", 1)
         server.pause()
         # Three times as many as there are connections.
@@ -113,8 +113,8 @@ def test_callers_that_wait_for_a_connection_do_not_all_wait_for_a_timeout(
             thread.join()
         server.resume()
     assert len(taken) == 192
-    # Else the last ones wait for three time-outs.
-    assert max(taken) < 0.95
+    # Else some wait for two time-outs, or for three.
+    assert max(taken) < 1.9
 
 
 def test_answers_are_no_failures(server: RedisServer, call: Caller) -> None:

@@ -243,7 +243,7 @@ class AsyncDegradingOps(DegradingState):
                 return answer
             if not await self._apassed(entry):
                 break
-        self._remember(keys)  # whether it is still there isn't known
+        # It may be gone again, or be owed still: a miss at the worst.
         return answer
 
     async def _apassed(self, entry: Entry) -> bool:

@@ -9,7 +9,6 @@ from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
 from symphra_cache._redis import HEAD, RedisKeyspaceState
 from symphra_cache._redis_errors import client_errors, is_refusal
-from symphra_cache._redis_scan import BATCH
 from symphra_cache._ttl import milliseconds
 from symphra_cache.exceptions import NotAnIntegerError
 from symphra_cache.types import MISSING
@@ -171,15 +170,8 @@ class AsyncRedisOps(RedisKeyspaceState):
     async def _aremove(
         self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
     ) -> int:
-        """Remove names in batches; an outage tells which of the keys, if given, remain."""
-        heads: list[Any] = []
-        while len(heads) < len(names):
-            batch = names[len(heads) : len(heads) + BATCH]
-            found = await self._routes.arun_all(scripts.REMOVE, batch)
-            if all(isinstance(head, Exception) for head in found):
-                # Nobody is there: the rest would fail as well, each batch after its time-out.
-                found = [found[0]] * (len(names) - len(heads))
-            heads += found
+        """Remove names; an outage tells which of the keys, if given, remain."""
+        heads = await self._routes.arun_all(scripts.REMOVE, names)
         removed = sum([not isinstance(head, Exception) and self._live(head) for head in heads])
         if counted:
             self._counters.deletes += removed

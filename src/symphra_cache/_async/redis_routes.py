@@ -10,7 +10,7 @@ from __future__ import annotations
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
-from symphra_cache._redis_scan import ClusterScan, ServerScan
+from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class AsyncServers(Routes):
         """Note what an exchange ended with; a reply still to come must reach nobody else."""
         pool.breaker.failed(error)
         if not is_answer(error):
-            await connection.disconnect(nowait=True)
+            await pool.drop(connection)
 
     async def _aexchange_many(self, pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send many commands at once; return the replies, with errors in their places."""
@@ -112,12 +112,16 @@ class AsyncOneServer(AsyncServers):
         return list(replies)
 
     async def arun_all(self, script: Script, names: list[bytes]) -> list[Any]:
-        """Run a script that takes many names and answers for each."""
-        try:
-            replies = await self._arun(script, names)
-        except client_errors() as error:
-            return [error] * len(names)
-        return list(replies)
+        """Run a script that takes many names and answers for each; in batches."""
+        replies: list[Any] = []
+        while len(replies) < len(names):
+            batch = names[len(replies) : len(replies) + BATCH]
+            try:
+                replies += await self._arun(script, batch)
+            except client_errors() as error:
+                # The rest would fail as well, each batch after its time-out.
+                replies += [error] * (len(names) - len(replies))
+        return replies
 
     async def asend_all(self, names: list[bytes], commands: list[tuple[Any, ...]]) -> list[Any]:
         """Send a command about each name."""
@@ -197,7 +201,7 @@ class AsyncManyServers(AsyncServers):
         while not call.is_done:
             await self._aturn(nodes, call)
             if call.has_unsent:
-                await self._arefresh(nodes, until)
+                await self._arefresh(nodes, call.until)
                 call.reroute()
         return call.replies
 
@@ -212,8 +216,8 @@ class AsyncManyServers(AsyncServers):
         finally:
             for batch, pool, connection in lent:
                 if not batch.is_read:
-                    await connection.disconnect(nowait=True)
-                await pool.release(connection)
+                    await pool.drop(connection)
+                    await pool.release(connection)
 
     async def _asend(
         self, nodes: Any, call: ClusterCall, batch: Batch, lent: list[tuple[Batch, Any, Any]]
@@ -226,12 +230,15 @@ class AsyncManyServers(AsyncServers):
             call.unsent(batch, error)
             return
         lent.append((batch, pool, connection))
+        call.succeed()
         try:
             packed = connection.pack_commands(batch.commands)
             await connection.send_packed_command(packed, check_health=False)
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, [], error)
+        else:
+            call.succeed()
 
     async def _aread(self, call: ClusterCall, batch: Batch, pool: Any, connection: Any) -> None:
         if batch.is_lost:
@@ -239,13 +246,16 @@ class AsyncManyServers(AsyncServers):
         replies: list[Any] = []
         count = len(batch.commands)
         try:
-            await pool.read_replies(connection, count, replies, is_late=call.is_over)
+            await pool.read_replies(connection, count, replies, is_late=call.begin())
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, replies, error)
         else:
+            # At once, for others may wait for it while the next node lets us wait.
             batch.is_read = True
+            await pool.release(connection)
             pool.breaker.succeeded()
+            call.succeed()
             call.answered(batch, replies)
 
     async def _arefresh(self, nodes: Any, until: float) -> None:

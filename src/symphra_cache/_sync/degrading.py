@@ -243,7 +243,7 @@ class SyncDegradingOps(DegradingState):
                 return answer
             if not self._passed(entry):
                 break
-        self._remember(keys)  # whether it is still there isn't known
+        # It may be gone again, or be owed still: a miss at the worst.
         return answer
 
     def _passed(self, entry: Entry) -> bool:

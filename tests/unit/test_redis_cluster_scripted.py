@@ -1,0 +1,251 @@
+"""RedisBackend on nodes that do as they are told: redirects, lost and late replies, silence."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fake_nodes import CUT, SILENCE, FakeCluster, FakeNode, bulk, running_fakes
+from symphra_cache import BackendUnavailableError, CacheManager
+from symphra_cache.backends import RedisBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from faces import Caller
+    from fake_nodes import Words
+
+QUICK = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5}
+PATIENT = {"socket_timeout": 30.0, "socket_connect_timeout": 30.0}
+A_LITTLE = 1.5  # seconds that a busy machine may add
+
+
+def number_of(words: Words) -> bytes:
+    """Answer with the number that ends a command's key."""
+    key = next(word for word in words if word.startswith(b"symphra:"))
+    return bulk(key.partition(b":k")[2])
+
+
+def numbers(keys: list[str]) -> dict[str, int]:
+    return {key: int(key[1:]) for key in keys}
+
+
+@pytest.fixture
+def fakes() -> Iterator[FakeCluster]:
+    with running_fakes() as cluster:
+        for node in cluster.nodes:
+            node.answer = number_of
+        yield cluster
+
+
+def opened(fakes: FakeCluster, **options: Any) -> CacheManager:
+    return CacheManager(RedisBackend(fakes.url, **{**QUICK, **options}))
+
+
+def failure(call: Caller, cache: CacheManager, *words: Any) -> BackendUnavailableError:
+    with pytest.raises(BackendUnavailableError) as caught:
+        call(cache, *words)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", ["MOVED", "ASK"])
+def test_a_key_that_is_sent_to_and_fro_ends_in_an_error_soon(
+    fakes: FakeCluster, call: Caller, kind: str
+) -> None:
+    (key,) = fakes.keys(0, 1)
+    here, there, _ = fakes.nodes
+    here.answer = lambda words: fakes.redirect(kind, key, there)
+    there.answer = lambda words: fakes.redirect(kind, key, here)
+    with opened(fakes, **PATIENT) as cache:
+        told = str(failure(call, cache, "get", key))
+        assert "sent on" in told
+        assert 2 <= len(fakes.heard(b"GET")) <= 10
+        (bulk_key, other) = (key, fakes.keys(2, 1)[0])
+        assert failure(call, cache, "get_many", [bulk_key, other]).failed == [key]
+        assert call(cache, "get", other) == int(other[1:])
+
+
+def test_a_node_without_slots_is_asked_for_each_key_in_the_same_packet(call: Caller) -> None:
+    with running_fakes(2, unknown=1) as fakes, opened(fakes, **PATIENT) as cache:
+        stranger = fakes.unknown[0]
+        keys = fakes.keys(0, 5)
+        for node in fakes.nodes:
+            node.answer = lambda words: fakes.redirect("ASK", "k", stranger)
+        stranger.answer = number_of
+        assert call(cache, "get_many", keys) == numbers(keys)
+        assert call(cache, "get", keys[0]) == int(keys[0][1:])
+        heard = [words[0] for words in stranger.commands]
+        assert heard == [b"ASKING", b"GET"] * 6
+        assert len({number for number, _ in stranger.heard}) == 1
+        # It is an exception, which the map knows nothing of.
+        assert len(fakes.nodes[0].commands) == 6
+
+
+@pytest.mark.parametrize("how", ["cut", "silent"])
+@pytest.mark.parametrize("name", ["incr", "pop", "add", "set", "delete", "get", "touch"])
+def test_what_a_node_may_have_done_no_other_is_asked_to_do(
+    fakes: FakeCluster, call: Caller, name: str, how: str
+) -> None:
+    (key,) = fakes.keys(0, 1)
+    with opened(fakes) as cache:
+        fakes.nodes[0].answer = lambda words: CUT if how == "cut" else SILENCE
+        call(cache, "get", fakes.keys(1, 1)[0])
+        # By now somebody else serves it.
+        fakes.tell([fakes.nodes[1], *fakes.nodes[1:]])
+        failure(call, cache, name, key, *([1] if name in ("add", "set") else []))
+        sent = [
+            words
+            for node in fakes.nodes
+            for words in node.commands
+            if key.encode() in words[-1]
+            or any(word == b"symphra:" + key.encode() for word in words)
+        ]
+        assert len(sent) == 1
+        assert cache.stats().errors == 1
+        # The next call finds who that is, though the cluster is not looked at all the time.
+        time.sleep(0.3)
+        assert call(cache, "get", key) == int(key[1:])
+
+
+def test_a_bulk_call_fails_only_for_what_was_not_answered(fakes: FakeCluster, call: Caller) -> None:
+    keys = [key for number in range(3) for key in fakes.keys(number, 4)]
+    heard: list[Words] = []
+
+    def two_then_cut(words: Words) -> bytes | None:
+        heard.append(words)
+        return b"+OK\r\n" if len(heard) <= 2 else CUT
+
+    with opened(fakes) as cache:
+        for node in fakes.nodes:
+            node.answer = lambda words: b"+OK\r\n"
+        fakes.nodes[1].answer = two_then_cut
+        assert failure(call, cache, "set_many", dict.fromkeys(keys, 1)).failed == keys[6:8]
+        assert cache.stats().sets == 10
+        assert cache.stats().errors == 1
+
+
+def test_a_reply_that_comes_late_is_given_to_nobody(fakes: FakeCluster, call: Caller) -> None:
+    slow = fakes.nodes[1]
+    keys = {number: fakes.keys(number, 10) for number in range(3)}
+    late = threading.Event()
+
+    def after_a_while(words: Words) -> bytes:
+        late.wait(5)
+        return number_of(words)
+
+    with opened(fakes, breaker=None) as cache:
+        slow.answer = after_a_while
+        mixed = [keys[number][each] for each in range(5) for number in range(3)]
+        assert failure(call, cache, "get_many", mixed).failed == keys[1][:5]
+        failure(call, cache, "get", keys[1][0])
+        slow.answer = number_of
+        late.set()
+        for key in keys[1] + keys[0]:
+            assert call(cache, "get", key) == int(key[1:])
+        assert call(cache, "get_many", mixed[::-1]) == numbers(mixed)
+
+
+def test_a_node_that_is_slow_but_answers_in_time_costs_nobody_anything(
+    fakes: FakeCluster, call: Caller
+) -> None:
+    """Both answer one command after the other: the whole takes longer than all time-outs."""
+    first, second = fakes.keys(0, 6), fakes.keys(1, 10)
+
+    def slowly(words: Words) -> bytes:
+        time.sleep(0.2)
+        return number_of(words)
+
+    fakes.nodes[0].answer = fakes.nodes[1].answer = slowly
+    with opened(fakes) as cache:
+        assert call(cache, "get_many", [*first, *second]) == numbers([*first, *second])
+
+
+def silence(node: FakeNode) -> None:
+    """Have a node answer nothing any more, not even who connects."""
+    node.is_silent = True
+
+
+def test_two_silent_nodes_cost_one_call_two_time_outs_and_its_other_keys_nothing(
+    fakes: FakeCluster, call: Caller
+) -> None:
+    keys = {number: fakes.keys(number, 2_000) for number in range(3)}
+    mixed = [key for three in zip(*keys.values(), strict=True) for key in three]
+    value = b"x" * 1_000
+    with opened(fakes, breaker=None) as cache:
+        assert call(cache, "get_many", mixed) == numbers(mixed)
+        for node in fakes.nodes:
+            node.answer = lambda words: bulk(value)
+        for node in fakes.nodes[:2]:
+            silence(node)
+        for _ in range(2):  # the second time the connections have to be made
+            begun = time.monotonic()
+            failed = failure(call, cache, "get_many", mixed).failed
+            assert time.monotonic() - begun < 2 * 0.5 + A_LITTLE
+            assert set(failed) == set(keys[0] + keys[1])
+
+
+def test_silent_nodes_fail_none_of_the_keys_of_others(call: Caller) -> None:
+    """Nor does the look at the map, for which some of them may be asked first."""
+    with running_fakes(8) as fakes, opened(fakes) as cache:
+        *silent, answering = fakes.nodes
+        answering.answer = number_of
+        call(cache, "get_many", [fakes.keys(number, 1)[0] for number in range(8)])
+        for node in silent:
+            silence(node)
+        time.sleep(0.3)
+        failure(call, cache, "get", fakes.keys(0, 1)[0])
+        for _ in range(3):
+            time.sleep(0.3)
+            begun = time.monotonic()
+            key = fakes.keys(7, 1)[0]
+            assert call(cache, "get", key) == int(key[1:])
+            assert time.monotonic() - begun < 0.5 + A_LITTLE
+
+
+def test_a_removal_of_many_costs_one_time_out_however_many(
+    fakes: FakeCluster, call: Caller
+) -> None:
+    keys = [key for number in range(3) for key in fakes.keys(number, 1_500)]
+    for node in fakes.nodes:
+        node.answer = lambda words: b"*1\r\n:1\r\n"
+    with opened(fakes, breaker=None) as cache:
+        for node in fakes.nodes:
+            node.answer = lambda words: b"*1\r\n" + bulk(b"1")
+        assert call(cache, "delete_many", keys) == 4_500
+        silence(fakes.nodes[1])
+        begun = time.monotonic()
+        assert failure(call, cache, "delete_many", keys).failed == keys[1_500:3_000]
+        assert time.monotonic() - begun < 0.5 + A_LITTLE
+        assert cache.stats().deletes == 4_500 + 3_000
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.002, 0.01, 0.05, 0.15])
+async def test_cancelled_callers_leave_the_pools_whole(fakes: FakeCluster, wait: float) -> None:
+    keys = [key for number in range(3) for key in fakes.keys(number, 40)]
+
+    def slowly(words: Words) -> bytes:
+        time.sleep(0.02)
+        return number_of(words)
+
+    async with opened(fakes, **PATIENT) as cache:
+        for node in fakes.nodes:
+            node.greeting, node.answer = 0.02, slowly
+        calls = [cache.aget_many(keys[first::4]) for first in range(4)] * 1
+        calls += [cache.aget_many(keys[first::30]) for first in range(30)]
+        tasks = [asyncio.create_task(one) for one in calls]
+        await asyncio.sleep(wait)
+        for task in tasks[::2]:
+            task.cancel()
+        for node in fakes.nodes:
+            node.greeting, node.answer = 0.0, number_of
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks[1::2]:
+            assert task.exception() is None
+        again = await asyncio.gather(*(cache.aget(key) for key in keys[:100]))
+        assert again == [int(key[1:]) for key in keys[:100]]
+        assert await cache.aget_many(keys) == numbers(keys)
+        assert all(node.open <= 16 for node in fakes.nodes)
