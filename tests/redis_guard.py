@@ -79,6 +79,8 @@ def main() -> int:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as server:
         while server.poll() is None:
             ready, _, _ = select.select([0, woken], [], [], INTERVAL)
+            if woken in ready:
+                os.read(woken, 4096)  # a child that was stopped wakes it too
             if 0 in ready or os.getppid() != owner:
                 server.kill()
                 break

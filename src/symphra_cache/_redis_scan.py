@@ -137,6 +137,7 @@ class _Layout:
     def __init__(self, told: Sequence[tuple[Address, Any]]) -> None:
         self.addresses: dict[str, Address] = {}
         self.primaries: list[str] = []
+        self.epochs: dict[str, int] = {}
         self.served: dict[str, tuple[str, ...]] = {}  # ranges of slots, as they were told
         self.moves: set[tuple[str, str]] = set()  # from whom, to whom
         for asked, reply in told:
@@ -152,6 +153,7 @@ class _Layout:
             return
         self.addresses[name] = asked
         self.primaries.append(name)
+        self.epochs[name] = int(words[6])
         self.served[name] = tuple(word for word in words[8:] if word[0] != "[")
         for word in words[8:]:
             if word[0] == "[":
@@ -165,6 +167,10 @@ class _Layout:
         """Return who may have received names from the nodes scanned since ``before``."""
         sources = set(scanned)
         found = {to for source, to in before.moves | self.moves if source in sources}
+        # Who takes a slot has its epoch raised. It may have been its own before: names that were
+        # elsewhere while it was scanned are back.
+        known = sources & self.epochs.keys()
+        found.update(one for one in known if before.epochs.get(one) != self.epochs[one])
         if before.served != self.served:
             for old, new in zip(before._owners(), self._owners(), strict=True):
                 if old != new and sources.intersection(old):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fake_nodes import CUT, SILENCE, FakeCluster, FakeNode, bulk, running_fakes
+from redis_servers import until
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import RedisBackend
 
@@ -249,3 +250,45 @@ async def test_cancelled_callers_leave_the_pools_whole(fakes: FakeCluster, wait:
         assert again == [int(key[1:]) for key in keys[:100]]
         assert await cache.aget_many(keys) == numbers(keys)
         assert all(node.open <= 16 for node in fakes.nodes)
+
+
+def test_a_scan_learns_of_a_node_that_takes_slots_while_it_is_under_way(call: Caller) -> None:
+    with running_fakes(2, unknown=1) as fakes, opened(fakes, **PATIENT) as cache:
+        staying, leaving, joining = *fakes.nodes, *fakes.unknown
+
+        def answer(words: Words) -> bytes:
+            if words[0] == b"INFO":
+                return bulk(b"run_id:0123\r\n")
+            return page() if words[0] == b"SCAN" else b"*1\r\n" + bulk(b"7")
+
+        def leave(words: Words) -> bytes:
+            if words[0] == b"SCAN":
+                fakes.tell([staying, joining])
+            return answer(words)
+
+        def page(*names: bytes) -> bytes:
+            return b"*2\r\n%s*%d\r\n%s" % (bulk(b"0"), len(names), b"".join(map(bulk, names)))
+
+        staying.answer, leaving.answer = answer, leave
+        joining.answer = lambda words: page(b"symphra:k") if words[0] == b"SCAN" else answer(words)
+        assert call.scan(cache) == ["k"]
+
+
+def test_connections_to_nodes_that_have_left_are_closed(fakes: FakeCluster, call: Caller) -> None:
+    keys = [key for number in range(3) for key in fakes.keys(number, 3)]
+    staying, leaving = fakes.nodes[:2], fakes.nodes[2]
+    with opened(fakes) as cache:
+        assert call(cache, "get_many", keys) == numbers(keys)
+        assert leaving.open == 1
+        fakes.tell([*staying, staying[1]])
+        leaving.answer = lambda words: fakes.redirect("MOVED", keys[-1], staying[1])
+        time.sleep(0.3)
+        assert call(cache, "get_many", keys) == numbers(keys)
+        assert call(cache, "get_many", keys) == numbers(keys)
+        assert call(cache, "get_many", keys) == numbers(keys)
+        call.wait()
+        until(lambda: leaving.open == 0, 5, lambda: str(leaving.open))
+        assert [node.open for node in staying] == [1, 1]
+        heard = len(leaving.heard)
+        assert call(cache, "ping").ok
+        assert len(leaving.heard) == heard

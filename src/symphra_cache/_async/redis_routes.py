@@ -265,6 +265,7 @@ class AsyncManyServers(AsyncServers):
             redis.RedisError: nothing at all is known of the cluster, and nobody told.
         """
         cluster = self._cluster
+        nodes.tidy()
         if not cluster.may_refresh():
             return
         refresh = cluster.refresh(until)
@@ -274,6 +275,7 @@ class AsyncManyServers(AsyncServers):
                 refresh.learn(reply)
             except client_errors() as error:
                 refresh.failed(error)
+        nodes.tidy()
 
     async def apages(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
         """Yield the names that match, some of them perhaps twice, from all primaries."""
@@ -288,7 +290,7 @@ class AsyncManyServers(AsyncServers):
 
     async def _alayout(self, nodes: Any) -> list[tuple[Address, Any]]:
         """Ask each primary how it sees the cluster."""
-        self._cluster.is_stale = True
+        self._cluster.look_again()
         await self._arefresh(nodes, self._cluster.deadline())
         return [
             (address, await self._aexchange(nodes.pool(address), "CLUSTER", "NODES"))
