@@ -53,7 +53,7 @@ def test_answers_that_come_byte_by_byte_are_put_together(proxy: TCPProxy, lives:
     with behind(proxy, PATIENT) as cache, Load(cache, lambda _: lives) as load:
         load.run(SECONDS)
     print(f"\n{len(load.outcomes)} calls byte by byte, {sum(proxy.passed.values())} bytes")
-    assert not load.failures()
+    assert not load.errors
     assert {outcome.face for outcome in load.outcomes} == set(FACES)
     assert not threads_left()
 
@@ -64,7 +64,7 @@ def test_answers_that_come_late_find_their_calls(proxy: TCPProxy, lives: Lives) 
         load.run(2 * SECONDS)
     alone = 2 * SECONDS / (2 * LATENCY)  # calls that one connection could have made
     print(f"\n{len(load.outcomes)} calls with {LATENCY * 1000:.0f} ms each way, alone {alone:.0f}")
-    assert not load.failures()
+    assert not load.errors
     assert {outcome.face for outcome in load.outcomes} == set(FACES)
     # They wait at the same time, not one after another.
     assert len(load.outcomes) > 2 * alone

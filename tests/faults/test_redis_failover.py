@@ -16,6 +16,7 @@ from memory_checks import LONG
 from redis_cluster import running_cluster
 from redis_load import FACES, Load, longest, threads_left
 from redis_sentinel import running_sentinels
+from redis_servers import patient
 from symphra_cache import CacheManager
 from symphra_cache.backends import RedisBackend
 from topologies import url_of_cluster, url_of_sentinels
@@ -164,7 +165,8 @@ def moving(slots: Collection[int], load: Load) -> list[int]:
 def test_slots_that_move_under_load_cost_no_client_an_error(tmp_path: Path) -> None:
     lives, over = Lives(tmp_path / "lives", Load.registers_of()), threading.Event()
     with running_cluster() as cluster, ThreadPoolExecutor(2, "scan") as pool:
-        cache = CacheManager(RedisBackend(url_of_cluster(cluster)))
+        # Patient, for here a busy machine is no excuse for an error.
+        cache = CacheManager(RedisBackend(patient(url_of_cluster(cluster))))
         assert cache.set_many({static(number): number for number in range(STATIC)}) == []
         with Load(cache, lambda _: lives) as load:
             load.run(SECONDS)
@@ -189,5 +191,5 @@ def test_slots_that_move_under_load_cost_no_client_an_error(tmp_path: Path) -> N
         f"{len(load.failures())} failed, longest {longest(load.outcomes):.3f} s; {sum(counts)} "
         f"scans of {STATIC} keys and more, all complete"
     )
-    assert not load.failures()
+    assert not load.errors
     assert not threads_left()

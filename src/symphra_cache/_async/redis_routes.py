@@ -34,8 +34,7 @@ class AsyncServers(Routes):
         # Hot path.
         connection = await pool.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            await connection.send_packed_command(packed, check_health=False)
+            await pool.send(connection, connection.pack_command(*command))
             reply = await connection.read_response()
         except BaseException as error:
             await self._anote(pool, connection, error)
@@ -58,9 +57,7 @@ class AsyncServers(Routes):
         try:
             connection = await pool.get_connection()
             try:
-                await connection.send_packed_command(
-                    connection.pack_commands(commands), check_health=False
-                )
+                await pool.send(connection, connection.pack_commands(commands))
                 await pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
                 await self._anote(pool, connection, error)
@@ -242,8 +239,7 @@ class AsyncManyServers(AsyncServers):
         lent.append((batch, pool, connection))
         call.succeed()
         try:
-            packed = connection.pack_commands(batch.commands)
-            await connection.send_packed_command(packed, check_health=False)
+            await pool.send(connection, connection.pack_commands(batch.commands))
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, [], error)

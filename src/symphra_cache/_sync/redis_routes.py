@@ -34,8 +34,7 @@ class SyncServers(Routes):
         # Hot path.
         connection = pool.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            connection.send_packed_command(packed, check_health=False)
+            pool.send(connection, connection.pack_command(*command))
             reply = connection.read_response()
         except BaseException as error:
             self._note(pool, connection, error)
@@ -58,9 +57,7 @@ class SyncServers(Routes):
         try:
             connection = pool.get_connection()
             try:
-                connection.send_packed_command(
-                    connection.pack_commands(commands), check_health=False
-                )
+                pool.send(connection, connection.pack_commands(commands))
                 pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
                 self._note(pool, connection, error)
@@ -242,8 +239,7 @@ class SyncManyServers(SyncServers):
         lent.append((batch, pool, connection))
         call.succeed()
         try:
-            packed = connection.pack_commands(batch.commands)
-            connection.send_packed_command(packed, check_health=False)
+            pool.send(connection, connection.pack_commands(batch.commands))
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, [], error)
