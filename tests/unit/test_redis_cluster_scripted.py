@@ -292,3 +292,31 @@ def test_connections_to_nodes_that_have_left_are_closed(fakes: FakeCluster, call
         heard = len(leaving.heard)
         assert call(cache, "ping").ok
         assert len(leaving.heard) == heard
+
+
+def test_a_node_that_leaves_while_it_is_scanned_is_scanned_to_its_end(call: Caller) -> None:
+    with running_fakes(2) as fakes, opened(fakes, **PATIENT) as cache:
+        staying, leaving = fakes.nodes
+        names = [f"symphra:{key}".encode() for key in fakes.keys(1, 2)]
+
+        def page(cursor: bytes, *found: bytes) -> bytes:
+            return b"*2\r\n%s*%d\r\n%s" % (bulk(cursor), len(found), b"".join(map(bulk, found)))
+
+        def answer(words: Words) -> bytes:
+            if words[0] == b"INFO":
+                return bulk(b"run_id:0123\r\n")
+            return page(b"0") if words[0] == b"SCAN" else b"*1\r\n" + bulk(b"7")
+
+        def two_pages(words: Words) -> bytes:
+            if words[0] != b"SCAN":
+                return answer(words)
+            return page(b"5", names[0]) if words[1] == b"0" else page(b"0", names[1])
+
+        staying.answer, leaving.answer = answer, two_pages
+        found = []
+        for key in call.scanning(cache):
+            found.append(key)
+            fakes.tell([staying])
+            # This looks at the map, and so closes what leads to nodes that have left.
+            assert call(cache.namespace("other"), "count") == 0
+        assert found == [name.decode().removeprefix("symphra:") for name in names]
