@@ -81,12 +81,16 @@ class Model:
         return min(here, default=None)
 
 
-def scanned(model: Model, steps: Iterator[tuple[int, str] | None]) -> set[tuple[int, int]]:
-    """Scan, with steps of the model in between wherever they are given."""
+Steps = list[tuple[int, str, int]]
+
+
+def scanned(model: Model, pauses: Iterator[Steps]) -> set[tuple[int, int]]:
+    """Scan; what the model does in the pauses between two pages is given."""
 
     def pause() -> None:
-        while (step := next(steps, None)) is not None:
-            model.act(*step)
+        for slot, to, steps in next(pauses, []):
+            for _ in range(steps):
+                model.act(slot, to)
 
     found: set[tuple[int, int]] = set()
     scan = ClusterScan()
@@ -103,15 +107,14 @@ def scanned(model: Model, steps: Iterator[tuple[int, str] | None]) -> set[tuple[
     return found
 
 
-STEPS = st.lists(st.none() | st.tuples(st.sampled_from(SLOTS), st.sampled_from(NODES)), max_size=60)
+STEPS = st.tuples(st.sampled_from(SLOTS), st.sampled_from(NODES), st.sampled_from([5, 1, 2, 10]))
+PAUSES = st.lists(st.lists(STEPS, max_size=3), max_size=16)
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.sampled_from(NODES), min_size=4, max_size=4), STEPS)
-def test_every_name_is_seen_however_slots_move(
-    owners: list[str], steps: list[tuple[int, str] | None]
-) -> None:
-    assert scanned(Model(owners), iter(steps)) == set(NAMES)
+@given(st.lists(st.sampled_from(NODES), min_size=4, max_size=4), PAUSES)
+def test_every_name_is_seen_however_slots_move(owners: list[str], pauses: list[Steps]) -> None:
+    assert scanned(Model(owners), iter(pauses)) == set(NAMES)
 
 
 def test_what_was_on_its_way_at_either_look_is_looked_for_where_it_went() -> None:
@@ -176,3 +179,20 @@ def test_names_of_nodes_are_read_as_servers_write_them() -> None:
     assert scan.due() == [("asked", 1)]
     scan.look([(("asked", 1), lines)])
     assert scan.due() == [("::1", 7002)]
+
+
+def test_what_nobody_has_for_a_moment_is_looked_for_everywhere() -> None:
+    def lines(a: str, b: str) -> list[tuple[Address, bytes]]:
+        return [
+            ((node, 1), f"{node} {node}:1@2 myself,master - 0 0 1 connected {slots}".encode())
+            for node, slots in (("aa", a), ("bb", b))
+        ]
+
+    scan = ClusterScan()
+    scan.look(lines("0-9", "10-16383"))
+    scan.look(lines("1-9", "10-16383"))
+    assert scan.due() == [("aa", 1), ("bb", 1)]
+    scan.look(lines("1-9", "0 10-16383"))
+    assert scan.due() == [("bb", 1)]
+    scan.look(lines("1-9", "0 10-16383"))
+    assert scan.is_over
