@@ -216,3 +216,18 @@ def test_calls_under_way_at_a_close_finish_or_say_so() -> None:
         until(lambda: not any(node.open for node in fakes.nodes), 5, lambda: "open connections")
     assert outcomes.count(CacheClosedError) == 40
     assert all(one in ({7}, CacheClosedError) for one in outcomes)
+
+
+async def test_a_close_from_elsewhere_closes_the_connections_of_a_loop_that_goes_on() -> None:
+    with running_fakes(3) as fakes:
+        for node in fakes.nodes:
+            node.answer = lambda words: bulk(b"7")
+        cache = CacheManager(RedisBackend(fakes.url, socket_timeout=20))
+        assert await cache.aget_many(spread()) == dict.fromkeys(spread(), 7)
+        assert cache.get("k") == 7
+        await asyncio.to_thread(cache.close)
+        await asyncio.to_thread(
+            until, lambda: not any(node.open for node in fakes.nodes), 10, lambda: "still open"
+        )
+        with pytest.raises(CacheClosedError):
+            await cache.aget_many(spread())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -210,16 +211,15 @@ def test_silent_nodes_fail_none_of_the_keys_of_others(call: Caller) -> None:
 def test_a_removal_of_many_costs_one_time_out_however_many(
     fakes: FakeCluster, call: Caller
 ) -> None:
-    keys = [key for number in range(3) for key in fakes.keys(number, 1_500)]
-    for node in fakes.nodes:
-        node.answer = lambda words: b"*1\r\n:1\r\n"
+    of_node = [fakes.keys(number, 1_500) for number in range(3)]
+    keys = [key for three in zip(*of_node, strict=True) for key in three]
     with opened(fakes, breaker=None) as cache:
         for node in fakes.nodes:
             node.answer = lambda words: b"*1\r\n" + bulk(b"1")
         assert call(cache, "delete_many", keys) == 4_500
         silence(fakes.nodes[1])
         begun = time.monotonic()
-        assert failure(call, cache, "delete_many", keys).failed == keys[1_500:3_000]
+        assert failure(call, cache, "delete_many", keys).failed == of_node[1]
         assert time.monotonic() - begun < 0.5 + A_LITTLE
         assert cache.stats().deletes == 4_500 + 3_000
 
@@ -235,17 +235,15 @@ async def test_cancelled_callers_leave_the_pools_whole(fakes: FakeCluster, wait:
     async with opened(fakes, **PATIENT) as cache:
         for node in fakes.nodes:
             node.greeting, node.answer = 0.02, slowly
-        calls = [cache.aget_many(keys[first::4]) for first in range(4)] * 1
-        calls += [cache.aget_many(keys[first::30]) for first in range(30)]
-        tasks = [asyncio.create_task(one) for one in calls]
+        shares = [keys[first::30] for first in range(30)] + [keys[first::4] for first in range(4)]
+        tasks = [asyncio.create_task(cache.aget_many(share)) for share in shares]
         await asyncio.sleep(wait)
         for task in tasks[::2]:
             task.cancel()
         for node in fakes.nodes:
             node.greeting, node.answer = 0.0, number_of
         await asyncio.gather(*tasks, return_exceptions=True)
-        for task in tasks[1::2]:
-            assert task.exception() is None
+        assert [task.result() for task in tasks[1::2]] == [numbers(share) for share in shares[1::2]]
         again = await asyncio.gather(*(cache.aget(key) for key in keys[:100]))
         assert again == [int(key[1:]) for key in keys[:100]]
         assert await cache.aget_many(keys) == numbers(keys)
@@ -320,3 +318,56 @@ def test_a_node_that_leaves_while_it_is_scanned_is_scanned_to_its_end(call: Call
             # This looks at the map, and so closes what leads to nodes that have left.
             assert call(cache.namespace("other"), "count") == 0
         assert found == [name.decode().removeprefix("symphra:") for name in names]
+
+
+async def test_a_silent_node_fails_its_own_keys_however_many_calls_wait_for_it(
+    fakes: FakeCluster,
+) -> None:
+    keys = {number: fakes.keys(number, 5) for number in range(3)}
+    mixed = [key for number in range(3) for key in keys[number]]
+
+    async def many(cache: CacheManager) -> list[str]:
+        with pytest.raises(BackendUnavailableError) as caught:
+            await cache.aget_many(mixed)
+        return caught.value.failed
+
+    def many_blocking(cache: CacheManager) -> list[str]:
+        with pytest.raises(BackendUnavailableError) as caught:
+            cache.get_many(mixed)
+        return caught.value.failed
+
+    with opened(fakes) as cache, ThreadPoolExecutor(100) as pool:
+        assert await cache.aget_many(mixed) == cache.get_many(mixed)
+        silence(fakes.nodes[1])
+        loop = asyncio.get_running_loop()
+        begun = time.monotonic()
+        bulks = [many(cache) for _ in range(100)]
+        bulks += [loop.run_in_executor(pool, many_blocking, cache) for _ in range(100)]
+        singles = [cache.aget(key) for key in (keys[0] + keys[2]) * 20]
+        failed, found = await asyncio.gather(asyncio.gather(*bulks), asyncio.gather(*singles))
+        assert time.monotonic() - begun < 2 * 2 * 0.5 + A_LITTLE
+    assert failed == [keys[1]] * 200
+    assert found == [int(key[1:]) for key in (keys[0] + keys[2]) * 20]
+
+
+def test_what_was_sent_in_part_is_not_sent_to_another(fakes: FakeCluster, call: Caller) -> None:
+    deaf, heir, other = fakes.nodes
+    keys = {number: fakes.keys(number, 40) for number in (0, 2)}
+    goes_on = threading.Event()
+
+    def hear_no_more(words: Words) -> bytes:
+        goes_on.wait(20)
+        return b"+OK\r\n"
+
+    try:
+        with opened(fakes, breaker=None) as cache:
+            assert call(cache, "get_many", [keys[0][0], keys[2][0]])
+            fakes.tell([heir, heir, other])
+            deaf.answer = hear_no_more
+            heir.answer = other.answer = lambda words: b"+OK\r\n"
+            values = dict.fromkeys(keys[0] + keys[2], b"x" * 500_000)
+            assert failure(call, cache, "set_many", values).failed == keys[0]
+            assert cache.stats().sets == 40
+            assert not heir.commands
+    finally:
+        goes_on.set()
