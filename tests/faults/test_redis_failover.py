@@ -98,7 +98,8 @@ def test_a_killed_primary_of_a_cluster_harms_its_own_slots_only(tmp_path: Path) 
     took: list[float] = []
     with running_cluster() as cluster:
         slots = Slots(cluster, tmp_path / "lives")
-        backend = RedisBackend(url_of_cluster(cluster))
+        # Patient: that a busy machine takes its time is no harm to the other slots.
+        backend = RedisBackend(patient(url_of_cluster(cluster)))
         with CacheManager(backend) as cache, Load(cache, slots.lives_of) as load:
             for _ in range(KILLS):
                 load.run(SECONDS)
@@ -127,7 +128,7 @@ def kill_primary(cluster: RedisCluster, slots: Slots, load: Load) -> float:
     since = [outcome for outcome in list(load.outcomes) if outcome.began > before - 1]
     assert any(outcome.failed for outcome in since)
     for outcome in since:
-        assert outcome.failed <= about
+        assert outcome.failed <= about, list(load.errors)
     unharmed = [outcome for outcome in since if outcome.keys <= others]
     slowest = longest(unharmed)
     print(f"\nmeanwhile {len(unharmed)} calls on the other slots, longest {slowest:.3f} s")
@@ -165,7 +166,7 @@ def moving(slots: Collection[int], load: Load) -> list[int]:
 def test_slots_that_move_under_load_cost_no_client_an_error(tmp_path: Path) -> None:
     lives, over = Lives(tmp_path / "lives", Load.registers_of()), threading.Event()
     with running_cluster() as cluster, ThreadPoolExecutor(2, "scan") as pool:
-        # Patient, for here a busy machine is no excuse for an error.
+        # Patient here, too.
         cache = CacheManager(RedisBackend(patient(url_of_cluster(cluster))))
         assert cache.set_many({static(number): number for number in range(STATIC)}) == []
         with Load(cache, lambda _: lives) as load:
