@@ -8,13 +8,18 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from redis_servers import shared_server
 from symphra_cache import BackendUnavailableError
+from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
 
     import pytest
 
+    from faces import Caller
+    from symphra_cache import CacheManager
     from symphra_cache._metrics import Counters
     from symphra_cache.backends.base import Backend, Keyspace
 
@@ -24,6 +29,7 @@ NAMES = (
 )
 BLOCKING = frozenset(NAMES)
 ASYNCIO = frozenset(f"a{name}" for name in NAMES)
+KINDS = ("memory", "file", "redis")
 PATIENCE = 20
 
 
@@ -31,6 +37,34 @@ def on_a_slow_machine(patch: pytest.MonkeyPatch) -> None:
     """Have refusals count as quick that a busy machine delivers late."""
     for face in ("_async", "_sync"):
         patch.setattr(f"symphra_cache.{face}.degrading.QUICK", 10.0)
+
+
+def faulty_backend(kind: str, folder: Path) -> FaultyBackend:
+    """Return a backend of one of the `KINDS`, with nothing in it, that fails when told to."""
+    makers: dict[str, Callable[[], Backend]] = {
+        "memory": MemoryBackend,
+        "file": lambda: FileBackend(folder / "cache.db"),
+        "redis": lambda: RedisBackend(shared_server().fresh().url),
+    }
+    return FaultyBackend(makers[kind]())
+
+
+def inner(cache: CacheManager) -> CacheManager:
+    """Return a namespace two levels inside another."""
+    return cache.namespace("inner").namespace("most")
+
+
+def fill(call: Caller, cache: CacheManager) -> None:
+    """Store what a test is about to have outdated."""
+    call(cache, "set_many", {"k": "old", "kin": "old", "other": "old"})
+    call(inner(cache), "set", "k", "old")
+
+
+def fail(faulty: FaultyBackend, do: Callable[[], Any], *, applied: bool = False) -> None:
+    """Do something in an outage that is over afterwards."""
+    faulty.faults.break_all(applied=applied)
+    do()
+    faulty.faults.mend()
 
 
 class Faults:

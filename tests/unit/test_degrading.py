@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend
-from redis_servers import shared_server
+from faulty import KINDS, FaultyBackend, faulty_backend
 from symphra_cache import (
     BackendUnavailableError,
     CacheClosedError,
@@ -22,25 +21,19 @@ from symphra_cache import (
     NotAnIntegerError,
     SerializationError,
 )
-from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
+from symphra_cache.backends import FileBackend, MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from faces import Caller
-    from symphra_cache.backends.base import Backend
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=KINDS)
 def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> FaultyBackend:
     """Each backend, which fails when the test says so."""
-    makers: dict[str, Callable[[], Backend]] = {
-        "memory": MemoryBackend,
-        "file": lambda: FileBackend(tmp_path / "cache.db"),
-        "redis": lambda: RedisBackend(shared_server().fresh().url),
-    }
-    return FaultyBackend(makers[request.param]())
+    return faulty_backend(request.param, tmp_path)
 
 
 @pytest.fixture

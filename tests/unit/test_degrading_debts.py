@@ -6,27 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend, on_a_slow_machine
-from redis_servers import shared_server
+from faulty import KINDS, FaultyBackend, fail, faulty_backend, fill, inner, on_a_slow_machine
 from symphra_cache import BackendUnavailableError, CacheManager
-from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from faces import Caller
-    from symphra_cache.backends.base import Backend
 
 
-@pytest.fixture(params=["memory", "file", "redis"])
+@pytest.fixture(params=KINDS)
 def faulty(request: pytest.FixtureRequest, tmp_path: Path) -> FaultyBackend:
-    makers: dict[str, Callable[[], Backend]] = {
-        "memory": MemoryBackend,
-        "file": lambda: FileBackend(tmp_path / "cache.db"),
-        "redis": lambda: RedisBackend(shared_server().fresh().url),
-    }
-    return FaultyBackend(makers[request.param]())
+    return faulty_backend(request.param, tmp_path)
 
 
 @pytest.fixture
@@ -57,22 +49,6 @@ FAILURES: list[tuple[str, tuple[Any, ...], dict[str, Any], set[str]]] = [
     ("clear", (), {"nested": True}, {"k", "kin", "other", "inner"}),
 ]
 failures = pytest.mark.parametrize(("name", "arguments", "named", "outdated"), FAILURES)
-
-
-def inner(cache: CacheManager) -> CacheManager:
-    return cache.namespace("inner").namespace("most")
-
-
-def fill(call: Caller, cache: CacheManager) -> None:
-    call(cache, "set_many", {"k": "old", "kin": "old", "other": "old"})
-    call(inner(cache), "set", "k", "old")
-
-
-def fail(faulty: FaultyBackend, do: Callable[[], Any], *, applied: bool = False) -> None:
-    """Do something in an outage that is over afterwards."""
-    faulty.faults.break_all(applied=applied)
-    do()
-    faulty.faults.mend()
 
 
 def left(call: Caller, behind: CacheManager) -> set[str]:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend, on_a_slow_machine
+from faulty import FaultyBackend, fail, fill, inner, on_a_slow_machine
 from symphra_cache import BackendUnavailableError, CacheManager, _debts, _outages
 from symphra_cache.backends import FileBackend, MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from faces import Caller
@@ -27,22 +27,6 @@ def faulty() -> FaultyBackend:
 def cache(faulty: FaultyBackend) -> Iterator[CacheManager]:
     with CacheManager(faulty, on_outage="degrade") as cache:
         yield cache
-
-
-def inner(cache: CacheManager) -> CacheManager:
-    return cache.namespace("inner").namespace("most")
-
-
-def fill(call: Caller, cache: CacheManager) -> None:
-    call(cache, "set_many", {"k": "old", "kin": "old", "other": "old"})
-    call(inner(cache), "set", "k", "old")
-
-
-def fail(faulty: FaultyBackend, do: Callable[[], Any], *, applied: bool = False) -> None:
-    """Do something in an outage that is over afterwards."""
-    faulty.faults.break_all(applied=applied)
-    do()
-    faulty.faults.mend()
 
 
 @pytest.mark.parametrize("name", ["delete_many", "set_many"])
