@@ -1,0 +1,323 @@
+"""The asyncio face sends the commands of one turn together: who gets which reply, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from line_server import bulk, line_server
+from symphra_cache import BackendUnavailableError, CacheManager
+from symphra_cache._redis_line_pool import LARGE
+from symphra_cache._redis_lines import WINDOW
+from symphra_cache.backends import CircuitBreaker, RedisBackend
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from line_server import LineServer
+
+HUGE = 4_000_000
+OK = b"+OK\r\n"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LineServer]:
+    async with line_server() as found:
+        yield found
+
+
+@pytest.fixture
+async def cache(server: LineServer) -> AsyncIterator[CacheManager]:
+    async with made(server) as found:
+        yield found
+
+
+def made(server: LineServer, **options: Any) -> CacheManager:
+    options = {"socket_timeout": 10.0, "breaker": None, **options}
+    return CacheManager(RedisBackend(server.url, **options))
+
+
+def numbered(command: list[bytes]) -> bytes:
+    """Answer a read of ``k7`` with 7, all else with OK."""
+    return bulk(command[1].rpartition(b"k")[2]) if command[0] == b"GET" else OK
+
+
+def reads(cache: CacheManager, count: int) -> list[asyncio.Task[Any]]:
+    return [asyncio.create_task(cache.aget(f"k{number}")) for number in range(count)]
+
+
+async def within(task: Any, seconds: float = 10) -> Any:
+    return await asyncio.wait_for(task, seconds)
+
+
+# --- together -------------------------------------------------------------------------
+
+
+async def test_the_commands_of_one_turn_travel_in_one_packet_and_each_gets_its_reply(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    await cache.aset("first", 1)
+    for _ in range(3):
+        assert await asyncio.gather(*reads(cache, 200)) == list(range(200))
+    (client,) = server.clients
+    assert [len(packet) for packet in client.packets] == [1, 200, 200, 200]
+
+
+async def test_all_who_come_while_it_connects_go_together(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    assert await asyncio.gather(*reads(cache, 1_000)) == list(range(1_000))
+    (client,) = server.clients
+    assert [command[1] for command in client.commands] == [
+        b"symphra:k%d" % number for number in range(1_000)
+    ]
+    assert len(client.packets) <= 3
+
+
+async def test_calls_of_one_task_reach_the_server_in_their_order(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+
+    async def work(task: int) -> None:
+        for turn in range(20):
+            await cache.aset(f"k{task}", turn)
+
+    await asyncio.gather(*(work(task) for task in range(50)))
+    for task in range(50):
+        name = b"symphra:k%d" % task
+        written = [int(command[2]) for command in server.commands if command[1] == name]
+        assert written == list(range(20))
+
+
+async def test_no_more_is_under_way_than_the_window(
+    server: LineServer, cache: CacheManager
+) -> None:
+    value = b"v" * 8_000
+    writes = [asyncio.create_task(cache.aset(f"k{number}", value)) for number in range(200)]
+    await server.until(WINDOW // 8_100)
+    await asyncio.sleep(0.05)  # for what should not come
+    (client,) = server.clients
+    came = len(client.commands)
+    assert WINDOW // 2 < came * len(value) <= WINDOW
+    server.answer = lambda _: OK
+    client.say(OK * came)
+    await within(asyncio.gather(*writes))
+    assert len(server.clients) == 1
+
+
+# --- cancelled ------------------------------------------------------------------------
+
+
+async def test_the_reply_for_a_cancelled_caller_is_read_and_reaches_nobody(
+    server: LineServer, cache: CacheManager
+) -> None:
+    tasks = reads(cache, 10)
+    await server.until(10)
+    for task in tasks[::3]:
+        task.cancel()
+    await asyncio.sleep(0)
+    later = asyncio.create_task(cache.aget("k10"))
+    await server.until(11)
+    server.clients[0].say(b"".join(bulk(b"%d" % number) for number in range(11)))
+    assert await within(later) == 10
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for number, outcome in enumerate(outcomes):
+        assert isinstance(outcome, asyncio.CancelledError) if number % 3 == 0 else outcome == number
+    assert len(server.clients) == 1
+
+
+async def test_a_command_that_is_cancelled_before_its_packet_leaves_is_not_sent(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    await cache.aset("k", 1)
+    tasks = reads(cache, 3)
+    await asyncio.sleep(0)  # they have asked, the turn is not over
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    assert [task.cancelled() for task in tasks] == [False, True, False]
+    assert [task.result() for task in tasks[::2]] == [0, 2]
+    assert [command[1] for command in server.commands[1:]] == [b"symphra:k0", b"symphra:k2"]
+
+
+async def test_cancelling_who_came_first_hurts_nobody_while_it_connects(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    tasks = reads(cache, 5)
+    await asyncio.sleep(0)
+    tasks[0].cancel()
+    assert await within(asyncio.gather(*tasks[1:])) == [1, 2, 3, 4]
+    assert len(server.clients) == 1
+
+
+# --- large ----------------------------------------------------------------------------
+
+
+async def test_a_large_command_has_a_connection_of_its_own(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = lambda command: None if len(command) > 2 else numbered(command)
+    large = asyncio.create_task(cache.aset("large", b"v" * LARGE))
+    await server.until(1)
+    assert await asyncio.gather(*reads(cache, 20)) == list(range(20))
+    assert not large.done()
+    line, own = server.clients
+    assert (len(line.commands), len(own.commands)) == (20, 1)
+    own.say(OK)
+    assert await within(large)
+
+
+async def test_many_large_commands_leave_a_connection_for_small_ones(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = lambda command: None if len(command) > 2 else numbered(command)
+    large = [asyncio.create_task(cache.aset(f"k{n}", b"v" * LARGE)) for n in range(100)]
+    await server.until(10)
+    assert await within(cache.aget("k1")) == 1
+    for task in large:
+        task.cancel()
+    await asyncio.wait(large)
+
+
+async def test_a_line_in_the_middle_of_a_large_reply_gets_no_new_commands(
+    server: LineServer, cache: CacheManager
+) -> None:
+    huge = asyncio.create_task(cache.aget("huge"))
+    await server.until(1)
+    (line,) = server.clients
+    line.say(b"$%d\r\n" % HUGE + b"1" * 1_000_000)
+    await asyncio.sleep(0.1)
+    server.answer = numbered
+    assert await within(asyncio.gather(*reads(cache, 20))) == list(range(20))
+    assert not huge.done()
+    assert len(line.commands) == 1
+    line.say(b"1" * (HUGE - 1_000_000) + b"\r\n")
+    assert await within(huge) is None  # no value of ours
+    await cache.aget("k1")
+    assert len(line.commands) == 2
+    assert len(server.clients) == 2
+
+
+async def test_what_follows_a_cancelled_command_does_not_overtake_it_on_another_line(
+    server: LineServer, cache: CacheManager
+) -> None:
+    huge = asyncio.create_task(cache.aget("huge"))
+    write = asyncio.create_task(cache.aset("k", 1))
+    await server.until(2)
+    (line,) = server.clients
+    line.say(b"$%d\r\n" % HUGE + b"1" * 1_000_000)
+    await asyncio.sleep(0.1)
+    write.cancel()
+    await asyncio.wait([write])
+    after = asyncio.create_task(cache.aset("k", 2))
+    await server.until(3)
+    assert [command[0] for command in line.commands] == [b"GET", b"SET", b"SET"]
+    line.say(b"1" * (HUGE - 1_000_000) + b"\r\n" + OK * 2)
+    await within(asyncio.gather(huge, after))
+
+
+# --- time and loss --------------------------------------------------------------------
+
+
+async def test_each_call_has_its_own_time_though_one_timer_watches(server: LineServer) -> None:
+    async with made(server, socket_timeout=0.6) as cache:
+        began = time.monotonic()
+        first = asyncio.create_task(cache.aget("k1"))
+        await asyncio.sleep(0.3)
+        second = asyncio.create_task(cache.aget("k2"))
+        with pytest.raises(BackendUnavailableError, match="Timeout"):
+            await first
+        assert 0.5 < time.monotonic() - began < 5
+        assert not second.done()
+        (client,) = server.clients
+        client.say(bulk(b"1") + bulk(b"2"))
+        assert await within(second) == 2
+        # It has answered all; so it may be used on.
+        server.answer = numbered
+        assert await cache.aget("k3") == 3
+        assert len(server.clients) == 1
+
+
+async def test_a_line_whose_replies_are_late_gets_no_new_commands(server: LineServer) -> None:
+    async with made(server, socket_timeout=0.5) as cache:
+        first = asyncio.create_task(cache.aget("k1"))
+        await asyncio.sleep(0.3)
+        second = asyncio.create_task(cache.aget("k2"))
+        with pytest.raises(BackendUnavailableError):
+            await first
+        server.answer = numbered
+        assert await within(cache.aget("k3")) == 3
+        late, line = server.clients
+        assert (len(late.commands), len(line.commands)) == (2, 1)
+        with pytest.raises(BackendUnavailableError, match="Timeout"):
+            await second
+        await asyncio.sleep(0.05)
+        assert not late.is_open
+
+
+@pytest.mark.parametrize("how", ["cut", "nonsense", "one too many"])
+async def test_nothing_is_sent_twice_when_the_connection_is_lost(
+    server: LineServer, cache: CacheManager, how: str
+) -> None:
+    tasks = [asyncio.create_task(cache.aincr("n")) for _ in range(20)]
+    await server.until(20)
+    (client,) = server.clients
+    good = b"*2\r\n$1\r\n1\r\n:1\r\n"
+    if how == "cut":
+        client.say(good * 5)
+        client.transport.close()
+    elif how == "nonsense":
+        client.say(good * 5 + b"?\r\n")
+    else:
+        client.say(good * 21)
+    outcomes = await within(asyncio.gather(*tasks, return_exceptions=True))
+    answered = 20 if how == "one too many" else 5
+    assert outcomes[:answered] == [1] * answered
+    assert {type(one) for one in outcomes[answered:]} <= {BackendUnavailableError}
+    server.answer = numbered
+    assert await cache.aget("k7") == 7
+    assert len(server.commands) == 21
+    assert len(server.clients) == 2
+
+
+async def test_an_idle_line_that_the_server_closes_is_replaced_without_an_error(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    for number in range(1, 4):
+        assert await cache.aget("k7") == 7
+        assert len(server.clients) == number
+        server.clients[-1].transport.close()
+        await asyncio.sleep(0.05)
+
+
+async def test_an_error_reaches_its_caller_alone(server: LineServer, cache: CacheManager) -> None:
+    def answer(command: list[bytes]) -> bytes:
+        return b"-OOM full\r\n" if command[0] == b"SET" else numbered(command)
+
+    server.answer = answer
+    outcomes = await asyncio.gather(
+        cache.aget("k1"), cache.aset("k2", 2), cache.aget("k3"), return_exceptions=True
+    )
+    assert (outcomes[0], outcomes[2]) == (1, 3)
+    assert isinstance(outcomes[1], BackendUnavailableError)
+    assert len(server.clients) == 1
+
+
+async def test_all_who_wait_for_a_server_that_is_not_there_are_told(server: LineServer) -> None:
+    breaker = CircuitBreaker(failures=3, reset_after=60)
+    async with made(server, breaker=breaker) as cache:
+        server.answer = lambda _: b"-LOADING not yet\r\n"
+        outcomes = await asyncio.gather(*reads(cache, 50), return_exceptions=True)
+        assert {type(one) for one in outcomes} == {BackendUnavailableError}
+        assert len({id(one) for one in outcomes}) == 50
+        with pytest.raises(BackendUnavailableError, match="circuit open"):
+            await cache.aget("k")
+        assert len(server.commands) == 50
