@@ -87,7 +87,7 @@ class Share:
         """Give back a connection of one's own."""
         own, self._own = self._own, None
         if own is not None:
-            await self._pool.release_own(own)
+            await self._pool.take_back(own)
 
 
 class LinePool(LoopPool):
@@ -172,16 +172,12 @@ class LinePool(LoopPool):
             self.breaker.succeeded()
             return reply
         finally:
-            await self.release_own(connection)
+            await self.take_back(connection)
 
     @staticmethod
     async def drop(connection: Any) -> None:
         """Give up what is still to come; see `Share.drop`."""
         await connection.drop()
-
-    async def release_own(self, connection: Any) -> None:
-        """Take it back."""
-        await super().release(connection)
 
     async def _any_line(self) -> None:
         """Wait until there is a line that works.
@@ -289,7 +285,7 @@ class LinePool(LoopPool):
             if self.is_closed:
                 raise closed_pool()
         except BaseException:
-            await self.release_own(connection)
+            await self.take_back(connection)
             raise
         line = Line(self, connection)
         self._lines.append(line)

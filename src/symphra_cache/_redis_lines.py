@@ -50,6 +50,7 @@ class Line(asyncio.Protocol):
         self._left = 0
         self._under_way = 0
         self._partial = 0
+        self._progress = 0.0
         self._is_late = False
         self._is_paused = False
         self._is_over = False
@@ -141,6 +142,7 @@ class Line(asyncio.Protocol):
             self.end(redis.InvalidResponse("the server's replies make no sense"))
             return
         if len(waiting) != before:
+            self._progress = self._pool.loop.time()
             self._partial = 0
             self._settle()
         else:
@@ -162,7 +164,8 @@ class Line(asyncio.Protocol):
         if not self._packets or self._is_over:
             return
         now = self._pool.loop.time()
-        until = self._packets[0][0]
+        # Who answers one after the other, each in time, is not late.
+        until = max(self._packets[0][0], self._progress + self.connection.socket_timeout)
         if until <= now:
             self._is_late = True
             self._fail_late(now)

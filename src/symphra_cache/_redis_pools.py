@@ -134,11 +134,11 @@ class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):
         return connection
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Lend a connection, waiting for one as long as it takes."""
+        """Lend a connection for one call."""
         return await self.lend()
 
     async def lend(self, *, is_admitted: bool = False) -> Any:
-        """Lend a connection.
+        """Lend a connection, waiting for one as long as it takes.
 
         Args:
             is_admitted: whether the circuit has let the call through already.
@@ -155,7 +155,7 @@ class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):
             await self._ensured(connection)
             connection.lent = _transport(connection)
         except BaseException:
-            await self.release(connection)
+            await self.take_back(connection)
             raise
         return connection
 
@@ -179,7 +179,11 @@ class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):
             raise
 
     async def release(self, connection: Any) -> None:
-        """Take back a connection. Waits for nothing, so it can't be cancelled half-way."""
+        """Take back what `get_connection` has lent."""
+        await self.take_back(connection)
+
+    async def take_back(self, connection: Any) -> None:
+        """Take back what `lend` has lent. Waits for nothing, so it can't be cancelled half-way."""
         transport = connection.__dict__.pop("lent", None)
         if self.is_closed and connection.is_connected:
             await connection.disconnect(nowait=True)

@@ -318,7 +318,7 @@ def test_answers_of_replicas_raise_doubts(call: Caller, said: str, is_doubt: boo
             with pytest.raises(redis.ResponseError):
                 await connection.read_response()
             assert connection.is_suspect is is_doubt
-            await pool.release_own(connection)
+            await pool.take_back(connection)
             await pool.aclose()
 
         call.runner.run(on_a_loop())
