@@ -201,10 +201,10 @@ class LinePool(LoopPool):
 
     def enqueue(self, text: bytes, futures: Sequence[asyncio.Future[Any]]) -> None:
         """Have commands sent at the end of this turn of the loop, one right after the other."""
-        self._texts.append(text)
-        self._texts.extend([b""] * (len(futures) - 1))
-        self._futures.extend(futures)
-        self.go_on()
+        if futures:
+            self._texts += [text, *[b""] * (len(futures) - 1)]
+            self._futures += futures
+            self.go_on()
 
     def note_left(self) -> None:
         """Note that a caller has gone, whose command may not have been run yet."""
