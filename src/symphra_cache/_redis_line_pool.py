@@ -81,7 +81,7 @@ class Share:
             return
         for future in self._futures:
             future.cancel()
-        self._pool.note_left()
+        self._pool.note_left(self._futures)
 
     async def release(self) -> None:
         """Give back a connection of one's own."""
@@ -148,7 +148,7 @@ class LinePool(LoopPool):
             reply = await future
         except BaseException as error:
             self.breaker.failed(error)
-            self.note_left()
+            self.note_left((future,))
             raise
         if isinstance(reply, Exception):
             self.note_answer(reply)
@@ -185,19 +185,20 @@ class LinePool(LoopPool):
         Raises:
             redis.RedisError: the server can't be reached.
         """
-        for line in [line for line in self._lines if not line.is_usable]:
-            self._retire(line)
+        self._retire_useless()
         if not self._lines:
             hope: asyncio.Future[None] = self.loop.create_future()
             self._hoping.append(hope)
             self._open()
             await hope
 
-    def _retire(self, line: Line) -> None:
-        """Send nothing more on a line; it ends when nobody waits for it any more."""
-        self._lines.remove(line)
-        if not line.is_needed():
-            line.end(None)
+    def _retire_useless(self) -> None:
+        """Take no more lines into account that don't work; they end when nobody waits for them."""
+        useless = [line for line in self._lines if not line.is_usable]
+        for line in useless:
+            self._lines.remove(line)
+            if not line.is_needed:
+                line.end(None)
 
     def enqueue(self, text: bytes, futures: Sequence[asyncio.Future[Any]]) -> None:
         """Have commands sent at the end of this turn of the loop, one right after the other."""
@@ -206,10 +207,19 @@ class LinePool(LoopPool):
             self._futures += futures
             self.go_on()
 
-    def note_left(self) -> None:
-        """Note that a caller has gone, whose command may not have been run yet."""
+    def note_left(self, futures: Sequence[asyncio.Future[Any]]) -> None:
+        """Note that a caller has gone, whose commands may not have been run yet.
+
+        What he sends next must not overtake them on another line.
+        """
         for line in self._alive:
-            line.note_left()
+            # To look is dear when thousands go at once, and with one line there is no need to.
+            if len(self._alive) == 1 or (futures and line.owes(futures[-1])):
+                line.note_left()
+
+    def note_late(self, error: Exception) -> None:
+        """Tell those who wait for room that the server does not answer."""
+        self._fail_queue(error)
 
     def note_answer(self, error: Exception) -> None:
         """Note an error that a server has answered with."""
@@ -248,11 +258,11 @@ class LinePool(LoopPool):
 
     def _chosen(self) -> Line | None:
         """Return the line for what is sent next, ``None`` if all are busy."""
-        usable = [line for line in self._lines if line.is_usable]
-        for line in usable:
+        self._retire_useless()
+        for line in self._lines:
             if line.has_left:
                 return line
-        for line in usable:
+        for line in self._lines:
             if not line.is_clogged:
                 return line
         return None
@@ -332,16 +342,29 @@ class LinePool(LoopPool):
         writers = super().close()
         if self._opening is not None:
             self._opening.cancel()
-        for line in [line for line in self._alive if not line.is_needed()]:
+        for line in [line for line in self._alive if not line.is_needed]:
             writers += line.end(None)
         self._fail_queue(closed_pool())
         return writers
 
     def leave(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Close what nobody waits for without the help of a loop that stands still, or ended."""
-        for line in [line for line in self._alive if not line.is_needed()]:
+        for line in [line for line in self._alive if not line.is_needed]:
             line.abandon()
             self._alive.discard(line)
             self._in_use_connections.discard(line.connection)
             self._available_connections.append(line.connection)
         super().leave(loop)
+
+    async def aclose(self) -> None:
+        """Close what nobody waits for, and wait until it is closed."""
+        opening = self._opening
+        await super().aclose()
+        if opening is not None:
+            await asyncio.wait([opening])
+
+    def disinherit(self) -> None:
+        """Close the sockets in a forked child; what waits to be sent is sent by the parent."""
+        for line in self._alive:
+            line.shut()
+        super().disinherit()

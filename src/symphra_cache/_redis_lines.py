@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from itertools import islice
 
 import redis
 
@@ -51,6 +52,7 @@ class Line(asyncio.Protocol):
         self._under_way = 0
         self._partial = 0
         self._progress = 0.0
+        self._is_shut = False
         self._is_late = False
         self._is_paused = False
         self._is_over = False
@@ -62,7 +64,7 @@ class Line(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether new commands may be sent here, now or as soon as there is room."""
-        return not (self._is_over or self._is_late or self.connection.is_suspect)
+        return not (self._is_shut or self._is_late or self.connection.is_suspect)
 
     @property
     def is_clogged(self) -> bool:
@@ -76,18 +78,20 @@ class Line(asyncio.Protocol):
 
     @property
     def has_left(self) -> bool:
-        """Whether callers have gone whose commands may not have been run yet.
-
-        What they send next must not overtake those on another line.
-        """
+        """Whether callers have gone whose commands may not have been run yet."""
         return self._sent - len(self._waiting) < self._left
 
     def note_left(self) -> None:
         """Note that a caller has gone."""
         self._left = self._sent
 
+    def owes(self, future: asyncio.Future[Any]) -> bool:
+        """Tell whether a reply is still to come."""
+        return future in self._waiting
+
+    @property
     def is_needed(self) -> bool:
-        """Tell whether somebody waits for a reply."""
+        """Whether somebody waits for a reply."""
         return any(not future.done() for future in self._waiting)
 
     def send(self, texts: list[bytes], futures: list[asyncio.Future[Any]]) -> int:
@@ -181,8 +185,10 @@ class Line(asyncio.Protocol):
         count -= self._sent - len(self._waiting)
         error = redis.TimeoutError(f"Timeout reading from {self.connection._host_error()}")
         self.connection.note(error)
-        for future, _ in zip(self._waiting, range(count), strict=False):
+        for future in islice(self._waiting, count):
             fail(future, error)
+        waited = "Timeout waiting for others, whom the server does not answer"
+        self._pool.note_late(redis.TimeoutError(waited))
 
     def pause_writing(self) -> None:
         """Hold back commands: the server does not take them as fast."""
@@ -196,7 +202,8 @@ class Line(asyncio.Protocol):
         self._pool.go_on()
 
     def eof_received(self) -> bool:
-        """Let the transport close."""
+        """Send nothing more, and let the transport close."""
+        self.shut()
         self._streams.eof_received()
         return False
 
@@ -208,9 +215,13 @@ class Line(asyncio.Protocol):
         lost = redis.ConnectionError(f"Connection closed by server, {where}{told}")
         self.end(lost)
 
+    def shut(self) -> None:
+        """Take no new commands any more."""
+        self._is_shut = True
+
     def abandon(self) -> None:
         """Forget about it, for it is closed without the help of the loop."""
-        self._is_over = True
+        self._is_over = self._is_shut = True
         if self._timer is not None:
             self._timer.cancel()
 

@@ -7,10 +7,11 @@ each reply in a coroutine; these are fed with what has come, and give the replie
 from __future__ import annotations
 
 from redis.exceptions import InvalidResponse
+from redis.utils import HIREDIS_AVAILABLE
 
-try:
+if HIREDIS_AVAILABLE:
     import hiredis
-except ImportError:  # works without, slower
+else:
     hiredis = None  # type: ignore[assignment]
 
 TYPE_CHECKING = False

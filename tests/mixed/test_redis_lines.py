@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from line_server import bulk, line_server
+from processes import in_child
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache._redis_line_pool import LARGE
 from symphra_cache._redis_lines import WINDOW
@@ -109,6 +110,72 @@ async def test_no_more_is_under_way_than_the_window(
     client.say(OK * came)
     await within(asyncio.gather(*writes))
     assert len(server.clients) == 1
+
+
+async def test_who_waits_for_room_is_told_when_the_server_does_not_answer(
+    server: LineServer,
+) -> None:
+    value = b"v" * 8_000
+    async with made(server, socket_timeout=0.5) as cache:
+        begun = time.monotonic()
+        writes = [cache.aset(f"k{number}", value) for number in range(200)]
+        outcomes = await within(asyncio.gather(*writes, return_exceptions=True))
+        assert 0.4 < time.monotonic() - begun < 5
+        assert {type(one) for one in outcomes} == {BackendUnavailableError}
+        assert "waiting for others" in str(outcomes[-1])
+        assert len(server.clients) == 1
+
+
+async def test_a_bulk_call_of_nothing_sends_nothing_and_moves_no_reply(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    for _ in range(3):
+        outcomes = await asyncio.gather(cache.aget("k1"), cache.aset_many({}), cache.aget("k2"))
+        assert outcomes == [1, [], 2]
+    assert len(server.commands) == 6
+
+
+async def test_small_bulk_calls_travel_with_the_others(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    await cache.aset("first", 1)
+    outcomes = await asyncio.gather(
+        cache.aget("k1"), cache.aset_many({"k2": 2, "k3": 3}), cache.aget("k4")
+    )
+    assert outcomes == [1, [], 4]
+    (client,) = server.clients
+    assert [len(packet) for packet in client.packets] == [1, 4]
+
+
+def slots(*servers: LineServer) -> bytes:
+    """Return the reply to CLUSTER SLOTS of nodes that share the slots in equal parts."""
+    share = 16_384 // len(servers)
+    ranges = []
+    for number, server in enumerate(servers):
+        host, _, port = server.url.removeprefix("redis://").partition(":")
+        last = 16_383 if server is servers[-1] else (number + 1) * share - 1
+        node = b"*2\r\n" + bulk(host.encode()) + b":%d\r\n" % int(port)
+        ranges.append(b"*3\r\n:%d\r\n:%d\r\n" % (number * share, last) + node)
+    return b"*%d\r\n" % len(ranges) + b"".join(ranges)
+
+
+async def test_on_a_cluster_each_node_gets_one_packet(server: LineServer) -> None:
+    async with line_server() as other:
+        told = slots(server, other)
+
+        def answer(command: list[bytes]) -> bytes:
+            return told if command[0] == b"CLUSTER" else numbered(command)
+
+        server.answer = other.answer = answer
+        url = server.url.replace("redis://", "redis+cluster://")
+        async with CacheManager(RedisBackend(url, socket_timeout=10)) as cache:
+            for _ in range(2):
+                assert await within(asyncio.gather(*reads(cache, 200))) == list(range(200))
+    for node in (server, other):
+        (client,) = node.clients
+        assert max(len(packet) for packet in client.packets) == len(client.packets[-1]) > 50
 
 
 # --- cancelled ------------------------------------------------------------------------
@@ -296,6 +363,25 @@ async def test_an_idle_line_that_the_server_closes_is_replaced_without_an_error(
         assert len(server.clients) == number
         server.clients[-1].transport.close()
         await asyncio.sleep(0.05)
+
+
+async def test_a_forked_child_sends_nothing_of_what_its_parent_was_about_to_send(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    await cache.aset("first", 1)
+    tasks = reads(cache, 3)
+    await asyncio.sleep(0)  # they have asked, the turn is not over
+
+    pool = await cache.backend._store.pools.apool()  # type: ignore[attr-defined]
+
+    def child() -> None:
+        pool._flush()  # as the copy of the loop would
+        assert len(pool._texts) == 3
+
+    in_child(child)
+    assert await within(asyncio.gather(*tasks)) == [0, 1, 2]
+    assert len(server.commands) == 4
 
 
 async def test_an_error_reaches_its_caller_alone(server: LineServer, cache: CacheManager) -> None:
