@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from itertools import compress
 
-from symphra_cache._redis_errors import is_answer
 from symphra_cache._redis_lines import Line, fail
 from symphra_cache._redis_pools import LoopPool, closed_pool
 from symphra_cache._redis_replies import packed
@@ -40,7 +39,7 @@ class Share:
 
     def __init__(self, pool: LinePool) -> None:
         self._pool = pool
-        self._own: Any = None
+        self._own: Line | None = None
         self._at = 0
         self._futures: Sequence[asyncio.Future[Any]] = ()
 
@@ -58,15 +57,12 @@ class Share:
     async def send_packed_command(self, text: bytes, *, check_health: bool = False) -> None:
         """Have it sent with the others of this turn, or at once if it is large."""
         if len(text) > LARGE:
-            self._own = await self._pool.lend(is_admitted=True)
-            await self._own.send_packed_command([text], check_health=check_health)
+            self._own = await self._pool.send_alone(text, self._futures)
         else:
             self._pool.enqueue(text, self._futures)
 
     async def read_response(self) -> Any:
         """Return the next reply, or raise it if it is an error."""
-        if self._own is not None:
-            return await self._own.read_response()
         reply = await self._futures[self._at]
         self._at += 1
         if isinstance(reply, Exception):
@@ -75,19 +71,17 @@ class Share:
         return reply
 
     async def drop(self) -> None:
-        """Give up what is still to come. On a line it is read, and dropped."""
-        if self._own is not None:
-            await self._own.disconnect(nowait=True)
-            return
+        """Give up what is still to come. On a line that others share it is read, and dropped."""
         for future in self._futures:
             future.cancel()
-        self._pool.note_left(self._futures)
+        if self._own is None:
+            self._pool.note_left(self._futures)
 
     async def release(self) -> None:
-        """Give back a connection of one's own."""
+        """Give back a line of one's own."""
         own, self._own = self._own, None
         if own is not None:
-            await self._pool.take_back(own)
+            await self._pool.end_alone(own)
 
 
 class LinePool(LoopPool):
@@ -158,21 +152,37 @@ class LinePool(LoopPool):
         return reply
 
     async def _exchange_alone(self, text: bytes) -> Any:
-        """Send a large command on a connection of its own, so that others need not wait."""
-        connection = await self.lend(is_admitted=True)
+        future: asyncio.Future[Any] = self.loop.create_future()
+        line = await self.send_alone(text, (future,))
         try:
-            await connection.send_packed_command([text], check_health=False)
-            reply = await connection.read_response()
+            reply = await future
         except BaseException as error:
             self.breaker.failed(error)
-            if not is_answer(error):
-                await connection.disconnect(nowait=True)
             raise
-        else:
-            self.breaker.succeeded()
-            return reply
         finally:
-            await self.take_back(connection)
+            await self.end_alone(line)
+        if isinstance(reply, Exception):
+            self.note_answer(reply)
+            self.breaker.failed(reply)
+            raise reply
+        self.breaker.succeeded()
+        return reply
+
+    async def send_alone(self, text: bytes, futures: Sequence[asyncio.Future[Any]]) -> Line:
+        """Send what is large on a line of its own, so that others need not wait."""
+        connection = await self.lend(is_admitted=True)
+        line = Line(self, connection, is_own=True)
+        self._alive.add(line)
+        line.send([text, *[b""] * (len(futures) - 1)], futures)
+        return line
+
+    async def end_alone(self, line: Line) -> None:
+        """Take back the connection of such a line, if all has been answered; else close it."""
+        if line.let_go():
+            self._alive.discard(line)
+            await self.take_back(line.connection)
+        else:
+            line.end(None)
 
     @staticmethod
     async def drop(connection: Any) -> None:
@@ -326,7 +336,7 @@ class LinePool(LoopPool):
 
     def note_idle(self, line: Line) -> None:
         """Close a line that has answered all, if it is not to be used again."""
-        if self.is_closed or line not in self._lines:
+        if not line.is_own and (self.is_closed or line not in self._lines):
             line.end(None)
 
     def note_end(self, line: Line) -> None:

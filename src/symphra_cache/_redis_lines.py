@@ -37,10 +37,12 @@ class Line(asyncio.Protocol):
     Args:
         pool: to which it belongs.
         connection: redis-py's, connected, and lent to nobody else.
+        is_own: whether it is for one call alone.
     """
 
-    def __init__(self, pool: LinePool, connection: Any) -> None:
+    def __init__(self, pool: LinePool, connection: Any, *, is_own: bool = False) -> None:
         self.connection: Any = connection
+        self.is_own: bool = is_own
         self._pool = pool
         self._reader = reader(connection._parser.parse_error)
         self._waiting: deque[asyncio.Future[Any]] = deque()
@@ -94,7 +96,7 @@ class Line(asyncio.Protocol):
         """Whether somebody waits for a reply."""
         return any(not future.done() for future in self._waiting)
 
-    def send(self, texts: list[bytes], futures: list[asyncio.Future[Any]]) -> int:
+    def send(self, texts: list[bytes], futures: Sequence[asyncio.Future[Any]]) -> int:
         """Send commands in one packet, as far as there is room.
 
         Args:
@@ -187,8 +189,9 @@ class Line(asyncio.Protocol):
         self.connection.note(error)
         for future in islice(self._waiting, count):
             fail(future, error)
-        waited = "Timeout waiting for others, whom the server does not answer"
-        self._pool.note_late(redis.TimeoutError(waited))
+        if not self.is_own:
+            waited = "Timeout waiting for others, whom the server does not answer"
+            self._pool.note_late(redis.TimeoutError(waited))
 
     def pause_writing(self) -> None:
         """Hold back commands: the server does not take them as fast."""
@@ -196,8 +199,9 @@ class Line(asyncio.Protocol):
         self._streams.pause_writing()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Go on. What is large has had its time to be sent; now it has that to be answered."""
         self._is_paused = False
+        self._progress = self._pool.loop.time()
         self._streams.resume_writing()
         self._pool.go_on()
 
@@ -224,6 +228,14 @@ class Line(asyncio.Protocol):
         self._is_over = self._is_shut = True
         if self._timer is not None:
             self._timer.cancel()
+
+    def let_go(self) -> bool:
+        """Give the connection back to redis-py's stream; tell whether it can be used on."""
+        if self._waiting or not self.is_usable or self._reader.has_data():
+            return False
+        self.abandon()
+        self._transport.set_protocol(self._streams)
+        return True
 
     def end(self, error: Exception | None) -> list[asyncio.StreamWriter]:
         """Close the connection without waiting, and tell who waits for replies why.

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         def gets(self) -> Any:
             """Return the next reply, an error as the exception; `NOTHING` if none is whole."""
 
+        def has_data(self) -> bool:
+            """Tell whether something has come that was not given."""
+
 
 __all__ = ["NOTHING", "Push", "PythonReader", "packed", "packed_in_python", "reader"]
 
@@ -79,6 +82,10 @@ class PythonReader:
         if len(self._data) < self._wanted:
             return NOTHING
         return next(self._reading)
+
+    def has_data(self) -> bool:
+        """Tell whether something has come that was not given."""
+        return self._at < len(self._data)
 
     def _replies(self) -> Generator[Any, None, None]:
         while True:

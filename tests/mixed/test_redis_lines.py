@@ -241,6 +241,49 @@ async def test_a_large_command_has_a_connection_of_its_own(
     assert await within(large)
 
 
+async def test_a_large_call_gives_its_connection_back(
+    server: LineServer, cache: CacheManager
+) -> None:
+    server.answer = numbered
+    many = {f"k{number}": number for number in range(2_000)}
+    for _ in range(3):
+        assert await cache.aset("large", b"v" * LARGE)
+        assert await cache.aset_many(many) == []
+    assert len(server.clients) == 2
+    assert len(server.commands) == 3 * 2_001
+
+
+async def test_a_large_call_that_is_cancelled_is_cut_off_and_hurts_nobody(
+    server: LineServer, cache: CacheManager
+) -> None:
+    large = asyncio.create_task(cache.aset("large", b"v" * LARGE))
+    await server.until(1)
+    server.answer = numbered
+    large.cancel()
+    await asyncio.wait([large])
+    assert await within(cache.aset("large", b"v" * LARGE))
+    assert await asyncio.gather(*reads(cache, 20)) == list(range(20))
+    assert [client.is_open for client in server.clients] == [True, False, True]
+
+
+async def test_a_large_value_to_a_slow_reader_has_its_time_to_be_sent(
+    server: LineServer,
+) -> None:
+    async with made(server, socket_timeout=0.8) as cache:
+        server.answer = numbered
+        await cache.aget("k1")
+        large = asyncio.create_task(cache.aset("large", b"v" * 30_000_000))
+        async with asyncio.timeout(10):
+            while len(server.clients) < 2:  # noqa: ASYNC110 - told by nobody
+                await asyncio.sleep(0.001)
+        own = server.clients[1].transport
+        own.pause_reading()
+        await asyncio.sleep(0.5)
+        own.resume_reading()
+        assert await within(large)
+        assert await cache.aget("k1") == 1
+
+
 async def test_many_large_commands_leave_a_connection_for_small_ones(
     server: LineServer, cache: CacheManager
 ) -> None:
