@@ -54,7 +54,7 @@ class Share:
         self._futures = [make() for _ in texts]
         return b"".join(texts)
 
-    async def send_packed_command(self, text: bytes, *, check_health: bool = False) -> None:
+    async def send_packed_command(self, text: bytes) -> None:
         """Have it sent with the others of this turn, or at once if it is large."""
         if len(text) > LARGE:
             self._own = await self._pool.send_alone(text, self._futures)
@@ -104,6 +104,12 @@ class LinePool(LoopPool):
         self._is_due = False
         self._opening: asyncio.Task[None] | None = None
         self._hoping: list[asyncio.Future[None]] = []
+
+    @property
+    def is_lending(self) -> bool:
+        """Whether somebody waits for a reply, or is about to."""
+        idle = sum([not line.is_needed for line in self._alive])
+        return bool(self._texts) or len(self._in_use_connections) > idle
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Lend a part of a line, once there is one that works."""
@@ -183,6 +189,11 @@ class LinePool(LoopPool):
             await self.take_back(line.connection)
         else:
             line.end(None)
+
+    @staticmethod
+    async def send(connection: Any, packed: Any) -> None:
+        """Send what was packed; see `Share.send_packed_command`."""
+        await connection.send_packed_command(packed)
 
     @staticmethod
     async def drop(connection: Any) -> None:

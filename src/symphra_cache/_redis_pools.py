@@ -83,6 +83,11 @@ class ThreadPool(BlockingTalk, redis.ConnectionPool):
             self.breaker.failed(error)
             raise
 
+    @property
+    def is_lending(self) -> bool:
+        """Whether somebody has a connection now."""
+        return bool(self._in_use_connections)
+
     def make_connection(self) -> Any:
         """Make a connection, or give back the turn that was taken for it."""
         try:
@@ -123,6 +128,11 @@ class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):
         self.is_closed = False
         self._tls = tls
         self._waiting: deque[asyncio.Future[Any]] = deque()
+
+    @property
+    def is_lending(self) -> bool:
+        """Whether somebody has a connection now."""
+        return bool(self._in_use_connections)
 
     def make_connection(self) -> Any:
         """Make a connection that shares the context for TLS."""

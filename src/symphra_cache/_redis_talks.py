@@ -9,6 +9,7 @@ import asyncio
 
 import redis
 
+from symphra_cache._redis_connections import check_writer
 from symphra_cache._redis_errors import is_answer
 
 TYPE_CHECKING = False
@@ -35,8 +36,7 @@ class BlockingTalk:
         # Hot path.
         connection = self.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            connection.send_packed_command(packed, check_health=False)
+            self.send(connection, connection.pack_command(*command))
             reply = connection.read_response()
         except BaseException as error:
             self.note(connection, error)
@@ -52,6 +52,11 @@ class BlockingTalk:
         self.breaker.failed(error)
         if not is_answer(error):
             self.drop(connection)
+
+    @staticmethod
+    def send(connection: Any, packed: Any) -> None:
+        """Send commands that were packed."""
+        connection.send_packed_command(packed, check_health=False)
 
     @staticmethod
     def read_replies(
@@ -92,8 +97,7 @@ class LoopTalk:
         """Send one command; return the reply, or raise it if it is an error."""
         connection = await self.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            await connection.send_packed_command(packed, check_health=False)
+            await self.send(connection, connection.pack_command(*command))
             reply = await connection.read_response()
         except BaseException as error:
             await self.note(connection, error)
@@ -109,6 +113,12 @@ class LoopTalk:
         self.breaker.failed(error)
         if not is_answer(error):
             await self.drop(connection)
+
+    @staticmethod
+    async def send(connection: Any, packed: Any) -> None:
+        """Send commands that were packed."""
+        check_writer(connection)
+        await connection.send_packed_command(packed, check_health=False)
 
     @staticmethod
     async def read_replies(
