@@ -34,7 +34,6 @@ class Client(asyncio.Protocol):
         self.is_open = True
         self.transport: asyncio.Transport
         self._reader = hiredis.Reader(notEnoughData=None)
-        server.clients.append(self)
 
     @property
     def commands(self) -> list[Command]:
@@ -43,6 +42,7 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.server.clients.append(self)
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)

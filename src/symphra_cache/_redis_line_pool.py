@@ -376,16 +376,3 @@ class LinePool(LoopPool):
             self._in_use_connections.discard(line.connection)
             self._available_connections.append(line.connection)
         super().leave(loop)
-
-    async def aclose(self) -> None:
-        """Close what nobody waits for, and wait until it is closed."""
-        opening = self._opening
-        await super().aclose()
-        if opening is not None:
-            await asyncio.wait([opening])
-
-    def disinherit(self) -> None:
-        """Close the sockets in a forked child; what waits to be sent is sent by the parent."""
-        for line in self._alive:
-            line.shut()
-        super().disinherit()
