@@ -35,7 +35,7 @@ async def cache(server: LineServer) -> AsyncIterator[CacheManager]:
 
 
 def made(server: LineServer, **options: Any) -> CacheManager:
-    options = {"socket_timeout": 10.0, "breaker": None, **options}
+    options = {"socket_timeout": 30.0, "breaker": None, **options}
     return CacheManager(RedisBackend(server.url, **options))
 
 

@@ -37,7 +37,7 @@ async def cache(server: LineServer) -> AsyncIterator[CacheManager]:
 
 
 def made(server: LineServer, **options: Any) -> CacheManager:
-    options = {"socket_timeout": 10.0, "breaker": None, **options}
+    options = {"socket_timeout": 30.0, "breaker": None, **options}
     return CacheManager(RedisBackend(server.url, **options))
 
 
@@ -123,6 +123,9 @@ async def test_many_large_commands_leave_a_connection_for_small_ones(
     server.answer = lambda command: None if len(command) > 2 else numbered(command)
     large = [asyncio.create_task(cache.aset(f"k{n}", b"v" * LARGE)) for n in range(100)]
     await server.until(10)
+    assert await within(cache.aget("k1")) == 1
+    server.clients[0].transport.close()
+    await asyncio.sleep(0.05)
     assert await within(cache.aget("k1")) == 1
     for task in large:
         task.cancel()
