@@ -217,8 +217,16 @@ class AsyncBounded(Connection):
     async def _complete(self) -> None:
         """Do what else belongs to connecting, after the greeting."""
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the server may not be the right one any more; see `_redis_sentinel`."""
+        return False
+
     def suspect(self) -> None:
         """Note that the server may not be the right one any more; see `_redis_sentinel`."""
+
+    def note(self, error: Exception) -> None:
+        """Note how a command ended that was not read here; see `_redis_sentinel`."""
 
 
 class _AsyncBoundedOnce(AsyncBounded):

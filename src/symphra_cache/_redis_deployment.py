@@ -100,7 +100,7 @@ class Deployment:
                 partial(options.thread_pool, circuit), partial(options.loop_pool, circuit)
             )
             return
-        from symphra_cache._redis_pools import InjectedLoopPool, InjectedPool
+        from symphra_cache._redis_talks import InjectedLoopPool, InjectedPool
 
         given = given_async = None
         if client is not None:

@@ -48,7 +48,7 @@ class _Nodes:
         if slots is None:
             return []
         left = [address for address in self._pools if address not in slots.primaries]
-        idle = [address for address in left if not self._pools[address]._in_use_connections]
+        idle = [address for address in left if not self._pools[address].is_lending]
         if len(idle) == len(left):
             self._tidied = slots
         return [self._pools.pop(address) for address in idle]

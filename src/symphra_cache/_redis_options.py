@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from symphra_cache._config_urls import Address
     from symphra_cache._redis_breaker import NodeBreaker
     from symphra_cache._redis_injected import ClusterSettings
-    from symphra_cache._redis_pools import LoopPool, ThreadPool
+    from symphra_cache._redis_line_pool import LinePool
+    from symphra_cache._redis_pools import ThreadPool
     from symphra_cache._redis_topology import Topology
 
 __all__ = ["ClientOptions"]
@@ -146,13 +147,13 @@ class ClientOptions:
             breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
         )
 
-    def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LoopPool:
+    def loop_pool(self, breaker: NodeBreaker, address: tuple[str, int] | None = None) -> LinePool:
         """Make a pool for the running loop; see `thread_pool`."""
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
         from symphra_cache import _redis_connections
-        from symphra_cache._redis_pools import LoopPool
+        from symphra_cache._redis_line_pool import LinePool
 
         kinds = _redis_connections.ASYNCIO
         if self._leads_to_master(address):
@@ -160,7 +161,7 @@ class ClientOptions:
 
             kinds = _redis_sentinel.ASYNCIO
         options = self._pool_options(kinds, address)
-        return LoopPool(
+        return LinePool(
             breaker,
             self._tls,
             max_connections=_LOOP_CONNECTIONS,

@@ -20,7 +20,7 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
-from symphra_cache._redis_connections import check_writer
+from symphra_cache._redis_talks import BlockingTalk, LoopTalk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,15 +29,13 @@ if TYPE_CHECKING:
 
     from symphra_cache._redis_breaker import NodeBreaker
 
-__all__ = ["InjectedLoopPool", "InjectedPool", "LoopPool", "ThreadPool"]
-
-# Seconds.
-_GRACE = 0.02
+__all__ = ["LoopPool", "ThreadPool", "closed_pool", "taken_writers"]
 
 _kept: list[object] = []
 
 
-def _closed() -> redis.ConnectionError:
+def closed_pool() -> redis.ConnectionError:
+    """Return the error for who comes when it is closed."""
     return redis.ConnectionError("the pool is closed")
 
 
@@ -49,72 +47,7 @@ def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
         raise redis.TimeoutError("Timeout waiting for others, whom the server does not answer")
 
 
-class _BlockingTalk:
-    @staticmethod
-    def send(connection: Any, packed: Any) -> None:
-        """Send commands that were packed."""
-        connection.send_packed_command(packed, check_health=False)
-
-    @staticmethod
-    def read_replies(
-        connection: Any, count: int, replies: list[Any], *, is_late: bool = False
-    ) -> None:
-        """Read so many replies; errors that are answers stand among them.
-
-        Args:
-            connection: to which as many commands were sent.
-            count: how many there must be in the end.
-            replies: where they go, so that those are known that came before a failure.
-            is_late: whether to wait no longer than it takes to fetch what is there already.
-        """
-        if is_late:
-            connection._sock.settimeout(_GRACE)
-        while len(replies) < count:
-            try:
-                replies.append(connection.read_response())
-            except redis.ResponseError as error:
-                replies.append(error)
-        if is_late:
-            connection._sock.settimeout(connection.socket_timeout)
-
-    @staticmethod
-    def drop(connection: Any) -> None:
-        """Disconnect, since what is still to come must reach nobody else."""
-        connection.disconnect()
-
-
-class _LoopTalk:
-    @staticmethod
-    async def send(connection: Any, packed: Any) -> None:
-        """Send commands that were packed."""
-        check_writer(connection)
-        await connection.send_packed_command(packed, check_health=False)
-
-    @staticmethod
-    async def read_replies(
-        connection: Any, count: int, replies: list[Any], *, is_late: bool = False
-    ) -> None:
-        """Read so many replies; see the blocking twin."""
-        try:
-            async with asyncio.timeout(_GRACE if is_late else None) as limit:
-                while len(replies) < count:
-                    try:
-                        replies.append(await connection.read_response())
-                    except redis.ResponseError as error:
-                        replies.append(error)
-                    if is_late:
-                        # Many take their time, though all have come long since.
-                        limit.reschedule(asyncio.get_running_loop().time() + _GRACE)
-        except TimeoutError:
-            raise redis.TimeoutError("Timeout reading: the time of the call is up") from None
-
-    @staticmethod
-    async def drop(connection: Any) -> None:
-        """Disconnect, since what is still to come must reach nobody else; waits for nothing."""
-        await connection.disconnect(nowait=True)
-
-
-class ThreadPool(_BlockingTalk, redis.ConnectionPool):
+class ThreadPool(BlockingTalk, redis.ConnectionPool):
     """Connections for which threads queue. Safe to close from any thread.
 
     Args:
@@ -137,7 +70,7 @@ class ThreadPool(_BlockingTalk, redis.ConnectionPool):
             self._turns.acquire()
         try:
             if self.is_closed:
-                raise _closed()
+                raise closed_pool()
             if begun:
                 _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
@@ -149,6 +82,11 @@ class ThreadPool(_BlockingTalk, redis.ConnectionPool):
         except Exception as error:
             self.breaker.failed(error)
             raise
+
+    @property
+    def is_lending(self) -> bool:
+        """Whether somebody has a connection now."""
+        return bool(self._in_use_connections)
 
     def make_connection(self) -> Any:
         """Make a connection, or give back the turn that was taken for it."""
@@ -174,7 +112,7 @@ class ThreadPool(_BlockingTalk, redis.ConnectionPool):
             self.disconnect(inuse_connections=False)
 
 
-class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
+class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):
     """Connections for which the tasks of one loop queue: first come, first served.
 
     Args:
@@ -191,6 +129,11 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
         self._tls = tls
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
+    @property
+    def is_lending(self) -> bool:
+        """Whether somebody has a connection now."""
+        return bool(self._in_use_connections)
+
     def make_connection(self) -> Any:
         """Make a connection that shares the context for TLS."""
         connection: Any = super().make_connection()  # type: ignore[no-untyped-call]
@@ -201,19 +144,28 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
         return connection
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Lend a connection, waiting for one as long as it takes."""
+        """Lend a connection for one call."""
+        return await self.lend()
+
+    async def lend(self, *, is_admitted: bool = False) -> Any:
+        """Lend a connection, waiting for one as long as it takes.
+
+        Args:
+            is_admitted: whether the circuit has let the call through already.
+        """
         begun = 0.0 if self.can_get_connection() else time.monotonic()
         connection = await self._next_connection()
         try:
             if self.is_closed:
-                raise _closed()
+                raise closed_pool()
             if begun:
                 _check_wait(self, time.monotonic() - begun)
-            self.breaker.admit()
+            if not is_admitted:
+                self.breaker.admit()
             await self._ensured(connection)
             connection.lent = _transport(connection)
         except BaseException:
-            await self.release(connection)
+            await self.take_back(connection)
             raise
         return connection
 
@@ -237,7 +189,11 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
             raise
 
     async def release(self, connection: Any) -> None:
-        """Take back a connection. Waits for nothing, so it can't be cancelled half-way."""
+        """Take back what `get_connection` has lent."""
+        await self.take_back(connection)
+
+    async def take_back(self, connection: Any) -> None:
+        """Take back what `lend` has lent. Waits for nothing, so it can't be cancelled half-way."""
         transport = connection.__dict__.pop("lent", None)
         if self.is_closed and connection.is_connected:
             await connection.disconnect(nowait=True)
@@ -264,7 +220,7 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
             What the loop has yet to finish with.
         """
         self.is_closed = True
-        writers = _taken_writers(self._available_connections)
+        writers = taken_writers(self._available_connections)
         for writer in writers:
             writer.transport.abort()
         return writers
@@ -284,7 +240,7 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
         self.is_closed = True
         open_loop = None if loop is None or loop.is_closed() else loop
         lent = () if open_loop else self._in_use_connections
-        for writer in _taken_writers([*self._available_connections, *lent]):
+        for writer in taken_writers([*self._available_connections, *lent]):
             if not _close_socket(writer, open_loop) and open_loop is not None:
                 writer.transport.abort()  # its loop is about to close everything else
 
@@ -294,55 +250,17 @@ class LoopPool(_LoopTalk, redis.asyncio.ConnectionPool):
         That shares an epoll descriptor with the child's, so it is told nothing.
         """
         self.is_closed = True
-        writers = _taken_writers([*self._available_connections, *self._in_use_connections])
+        writers = taken_writers([*self._available_connections, *self._in_use_connections])
         # uvloop's must not be collected: their last words would go to the parent's server.
         _kept.extend([writer for writer in writers if not _close_socket(writer, None)])
-
-
-class _Injected:
-    def __init__(self, pool: Any, breaker: NodeBreaker) -> None:
-        self.breaker: NodeBreaker = breaker
-        self._pool = pool
-        self.release: Any = pool.release
-
-
-class InjectedPool(_BlockingTalk, _Injected):
-    """The pool of a blocking client that the program made, behind a circuit breaker.
-
-    Args:
-        pool: redis-py's.
-        breaker: the circuit of the server.
-    """
-
-    def get_connection(self) -> Any:
-        """Lend a connection, on the pool's own terms."""
-        self.breaker.admit()
-        try:
-            return self._pool.get_connection()
-        except Exception as error:
-            self.breaker.failed(error)
-            raise
-
-
-class InjectedLoopPool(_LoopTalk, _Injected):
-    """The same for an asyncio client."""
-
-    async def get_connection(self) -> Any:
-        """Lend a connection, on the pool's own terms."""
-        self.breaker.admit()
-        try:
-            return await self._pool.get_connection()
-        except Exception as error:
-            self.breaker.failed(error)
-            raise
 
 
 def _transport(connection: Any) -> Any:
     return getattr(connection._writer, "transport", None)
 
 
-def _taken_writers(connections: Iterable[Any]) -> list[asyncio.StreamWriter]:
-    """Take from the connections what they would close, or warn of, themselves."""
+def taken_writers(connections: Iterable[Any]) -> list[asyncio.StreamWriter]:
+    """Take from connections what they would close, or warn of, themselves."""
     connections = [*connections]
     asking = [getattr(connection, "asking", None) for connection in connections]
     connections += filter(None, asking)  # those to sentinels, which are in no pool

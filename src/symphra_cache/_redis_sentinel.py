@@ -117,6 +117,11 @@ class _Following(Connection):
         """Have all connections look up the master before they are used once more."""
         self._sentinels.suspect()
 
+    def note(self, error: Exception) -> None:
+        """Note how a command ended: a failure, or a replica's answer, makes all suspect."""
+        if _is_doubtful(error):
+            self.suspect()
+
     @property
     def is_suspect(self) -> bool:
         """Whether there was a doubt since it connected."""
@@ -187,8 +192,7 @@ class _MasterConnection(_Following, Bounded):
         try:
             return super().read_response(*arguments, **named)
         except _ERRORS as error:
-            if _is_doubtful(error):
-                self.suspect()
+            self.note(error)
             raise
 
 
@@ -253,8 +257,7 @@ class _AsyncMasterConnection(_Following, AsyncBounded):
         try:
             return await super().read_response(*arguments, **named)
         except _ERRORS as error:
-            if _is_doubtful(error):
-                self.suspect()
+            self.note(error)
             raise
 
 

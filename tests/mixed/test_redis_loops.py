@@ -113,7 +113,7 @@ ENDINGS = {
     "never closed": "run(use()).close(); print('flat', True)",
     "never closed, collected": """
     run(use()).close(); before = descriptors(); del cache, use
-    print("flat", descriptors() == before - 4)  # three of the loop's, one of the thread's
+    print("flat", descriptors() == before - 2)  # the loop's line, one of the thread's
     """,
     "collected inside the loop": """
     async def work():
@@ -123,12 +123,12 @@ ENDINGS = {
         globals().pop("use")
         gc.collect()
         await asyncio.sleep(0.05)
-        print("flat", descriptors() == before - 4)
+        print("flat", descriptors() == before - 2)
     run(work()).close()
     """,
     "closed while the loop stands still": """
     loop = run(use()); before = descriptors(); cache.close(); left = descriptors(); loop.close()
-    print("flat", left == before - 4)
+    print("flat", left == before - 2)
     """,
     "closed while the loop stands still, which then goes on": """
     loop = run(use()); cache.close()

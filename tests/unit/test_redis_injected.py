@@ -177,11 +177,11 @@ def test_connections_of_ours_reach_the_cluster_of_a_client(
 
     async def on_a_loop() -> None:
         pool = options.loop_pool(circuit, address)
-        connection = await pool.get_connection()
+        connection = await pool.lend()
         await connection.send_command(*name)
         assert await connection.read_response() == b"theirs"
         assert (connection.socket_timeout, connection.port) == (7.0, address[1])
-        await pool.release(connection)
+        await pool.take_back(connection)
         await pool.aclose()
 
     call.runner.run(on_a_loop())

@@ -17,6 +17,7 @@ from redis_sentinel import NAME, RedisSentinels, SentinelServer, shared_sentinel
 from redis_servers import HOST, QUICK_REPLICATION, RedisServer, free_ports, running_server, until
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache._redis_breaker import NodeBreaker
+from symphra_cache._redis_line_pool import LARGE
 from symphra_cache._redis_options import ClientOptions
 from symphra_cache.backends import RedisBackend
 
@@ -312,12 +313,12 @@ def test_answers_of_replicas_raise_doubts(call: Caller, said: str, is_doubt: boo
 
         async def on_a_loop() -> None:
             pool = options.loop_pool(NodeBreaker(None, ""))
-            connection = await pool.get_connection()
+            connection = await pool.lend()
             await connection.send_command(*command)
             with pytest.raises(redis.ResponseError):
                 await connection.read_response()
             assert connection.is_suspect is is_doubt
-            await pool.release(connection)
+            await pool.take_back(connection)
             await pool.aclose()
 
         call.runner.run(on_a_loop())
@@ -364,14 +365,16 @@ def test_one_failure_has_all_idle_connections_look_up_the_master() -> None:
 async def test_one_failure_has_all_idle_connections_of_a_loop_look_up_the_master() -> None:
     with two_servers() as (old, new, sentinel):
         async with CacheManager(hasty(sentinel)) as cache:
-            reads = [cache.aget("k", "nothing") for _ in range(AT_ONCE)]
-            assert await asyncio.gather(*reads) == ["nothing"] * AT_ONCE
-            assert ours(old) == AT_ONCE
+            # Too large for the line, which is one more connection.
+            value = b"v" * LARGE
+            writes = [cache.aset(f"k{number}", value) for number in range(AT_ONCE)]
+            assert await asyncio.gather(*writes) == [True] * AT_ONCE
+            assert ours(old) == AT_ONCE + 1
             old.pause()
             point_at(sentinel, new)
             with pytest.raises(BackendUnavailableError):
                 await cache.aget("k")
-            reads = [cache.aget("k", "nothing") for _ in range(AT_ONCE)]
-            assert await asyncio.gather(*reads) == ["nothing"] * AT_ONCE
-            assert ours(new) == AT_ONCE
+            writes = [cache.aset(f"k{number}", value) for number in range(AT_ONCE)]
+            assert await asyncio.gather(*writes) == [True] * AT_ONCE
+            assert ours(new) == AT_ONCE + 1
             old.resume()

@@ -11,7 +11,7 @@ from functools import partial
 
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
-from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
+from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 
 TYPE_CHECKING = False
@@ -29,28 +29,6 @@ __all__ = ["AsyncManyServers", "AsyncOneServer"]
 class AsyncServers(Routes):
     """What ways to one server and to many have in common: the talk with one of them."""
 
-    async def _aexchange(self, pool: Any, *command: Any) -> Any:
-        """Send one command; return the reply, or raise it if it is an error."""
-        # Hot path.
-        connection = await pool.get_connection()
-        try:
-            await pool.send(connection, connection.pack_command(*command))
-            reply = await connection.read_response()
-        except BaseException as error:
-            await self._anote(pool, connection, error)
-            raise
-        else:
-            pool.breaker.succeeded()
-            return reply
-        finally:
-            await pool.release(connection)
-
-    async def _anote(self, pool: Any, connection: Any, error: BaseException) -> None:
-        """Note what an exchange ended with; a reply still to come must reach nobody else."""
-        pool.breaker.failed(error)
-        if not is_answer(error):
-            await pool.drop(connection)
-
     async def _aexchange_many(self, pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send many commands at once; return the replies, with errors in their places."""
         replies: list[Any] = []
@@ -60,7 +38,7 @@ class AsyncServers(Routes):
                 await pool.send(connection, connection.pack_commands(commands))
                 await pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
-                await self._anote(pool, connection, error)
+                await pool.note(connection, error)
                 raise
             finally:
                 await pool.release(connection)
@@ -93,7 +71,7 @@ class AsyncOneServer(AsyncServers):
 
     async def acall(self, name: bytes, *command: Any) -> Any:
         """Send a command about a name; return the reply."""
-        return await self._aexchange(await self._pools.apool(), *command)
+        return await (await self._pools.apool()).exchange(*command)
 
     async def arun(self, script: Script, name: bytes, *arguments: Any) -> Any:
         """Run a script on a name, sending its text if the server does not know it yet."""
@@ -103,16 +81,16 @@ class AsyncOneServer(AsyncServers):
         pool = await self._pools.apool()
         rest = (len(names), *names, *arguments)
         try:
-            return await self._aexchange(pool, "EVALSHA", script.digest, *rest)
+            return await pool.exchange("EVALSHA", script.digest, *rest)
         except client_errors() as error:
             if not is_refusal(error, "NOSCRIPT"):
                 raise
-        return await self._aexchange(pool, "EVAL", script.text, *rest)
+        return await pool.exchange("EVAL", script.text, *rest)
 
     async def aget_all(self, names: list[bytes]) -> list[Any]:
         """Return what stands under the names; another type counts as nothing."""
         try:
-            replies = await self._aexchange(await self._pools.apool(), "MGET", *names)
+            replies = await (await self._pools.apool()).exchange("MGET", *names)
         except client_errors() as error:
             return [error] * len(names)
         return list(replies)
@@ -277,7 +255,7 @@ class AsyncManyServers(AsyncServers):
         refresh = cluster.refresh(until)
         for address in refresh:
             try:
-                reply = await self._aexchange(nodes.pool(address), "CLUSTER", "SLOTS")
+                reply = await nodes.pool(address).exchange("CLUSTER", "SLOTS")
                 refresh.learn(reply)
             except client_errors() as error:
                 refresh.failed(error)
@@ -299,7 +277,7 @@ class AsyncManyServers(AsyncServers):
         self._cluster.look_again()
         await self._arefresh(nodes, self._cluster.deadline())
         return [
-            (address, await self._aexchange(nodes.pool(address), "CLUSTER", "NODES"))
+            (address, await nodes.pool(address).exchange("CLUSTER", "NODES"))
             for address in self._cluster.primaries
         ]
 
@@ -308,4 +286,4 @@ class AsyncManyServers(AsyncServers):
         nodes = await self._pools.apool()
         await self._arefresh(nodes, self._cluster.deadline())
         for address in self._cluster.primaries:
-            await self._aexchange(nodes.pool(address), "PING")
+            await nodes.pool(address).exchange("PING")

@@ -11,7 +11,7 @@ from functools import partial
 
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
-from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
+from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 
 TYPE_CHECKING = False
@@ -29,28 +29,6 @@ __all__ = ["SyncManyServers", "SyncOneServer"]
 class SyncServers(Routes):
     """What ways to one server and to many have in common: the talk with one of them."""
 
-    def _exchange(self, pool: Any, *command: Any) -> Any:
-        """Send one command; return the reply, or raise it if it is an error."""
-        # Hot path.
-        connection = pool.get_connection()
-        try:
-            pool.send(connection, connection.pack_command(*command))
-            reply = connection.read_response()
-        except BaseException as error:
-            self._note(pool, connection, error)
-            raise
-        else:
-            pool.breaker.succeeded()
-            return reply
-        finally:
-            pool.release(connection)
-
-    def _note(self, pool: Any, connection: Any, error: BaseException) -> None:
-        """Note what an exchange ended with; a reply still to come must reach nobody else."""
-        pool.breaker.failed(error)
-        if not is_answer(error):
-            pool.drop(connection)
-
     def _exchange_many(self, pool: Any, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send many commands at once; return the replies, with errors in their places."""
         replies: list[Any] = []
@@ -60,7 +38,7 @@ class SyncServers(Routes):
                 pool.send(connection, connection.pack_commands(commands))
                 pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
-                self._note(pool, connection, error)
+                pool.note(connection, error)
                 raise
             finally:
                 pool.release(connection)
@@ -93,7 +71,7 @@ class SyncOneServer(SyncServers):
 
     def call(self, name: bytes, *command: Any) -> Any:
         """Send a command about a name; return the reply."""
-        return self._exchange(self._pools.pool(), *command)
+        return (self._pools.pool()).exchange(*command)
 
     def run(self, script: Script, name: bytes, *arguments: Any) -> Any:
         """Run a script on a name, sending its text if the server does not know it yet."""
@@ -103,16 +81,16 @@ class SyncOneServer(SyncServers):
         pool = self._pools.pool()
         rest = (len(names), *names, *arguments)
         try:
-            return self._exchange(pool, "EVALSHA", script.digest, *rest)
+            return pool.exchange("EVALSHA", script.digest, *rest)
         except client_errors() as error:
             if not is_refusal(error, "NOSCRIPT"):
                 raise
-        return self._exchange(pool, "EVAL", script.text, *rest)
+        return pool.exchange("EVAL", script.text, *rest)
 
     def get_all(self, names: list[bytes]) -> list[Any]:
         """Return what stands under the names; another type counts as nothing."""
         try:
-            replies = self._exchange(self._pools.pool(), "MGET", *names)
+            replies = (self._pools.pool()).exchange("MGET", *names)
         except client_errors() as error:
             return [error] * len(names)
         return list(replies)
@@ -277,7 +255,7 @@ class SyncManyServers(SyncServers):
         refresh = cluster.refresh(until)
         for address in refresh:
             try:
-                reply = self._exchange(nodes.pool(address), "CLUSTER", "SLOTS")
+                reply = nodes.pool(address).exchange("CLUSTER", "SLOTS")
                 refresh.learn(reply)
             except client_errors() as error:
                 refresh.failed(error)
@@ -299,7 +277,7 @@ class SyncManyServers(SyncServers):
         self._cluster.look_again()
         self._refresh(nodes, self._cluster.deadline())
         return [
-            (address, self._exchange(nodes.pool(address), "CLUSTER", "NODES"))
+            (address, nodes.pool(address).exchange("CLUSTER", "NODES"))
             for address in self._cluster.primaries
         ]
 
@@ -308,4 +286,4 @@ class SyncManyServers(SyncServers):
         nodes = self._pools.pool()
         self._refresh(nodes, self._cluster.deadline())
         for address in self._cluster.primaries:
-            self._exchange(nodes.pool(address), "PING")
+            nodes.pool(address).exchange("PING")
