@@ -12,6 +12,10 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 RAISING = """
@@ -96,7 +100,10 @@ with running_server() as address:
     wait_for_silence(address)
 
 
-def test_a_server_ends_with_a_run_that_is_killed() -> None:
+def test_a_server_ends_with_a_run_that_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # for what it leaves behind
     program = """
 import time
 from harness.redis_servers import running_server
