@@ -73,7 +73,8 @@ print(round(found.commands), found.by_pushes, found.wait, found.stale, found.hit
 
 def test_each_further_host_makes_pushes_dearer_and_hits_rarer() -> None:
     (line,) = shown("""
-sizes = [outcome(replace(fleet, hosts=hosts)) for hosts in (1, 10, 100, 1_000, 10_000)]
+calm = replace(fleet, reads=100.0)
+sizes = [outcome(replace(calm, hosts=hosts)) for hosts in (1, 10, 100, 1_000, 3_000)]
 for smaller, larger in zip(sizes, sizes[1:]):
     assert larger.hits < smaller.hits
     assert larger.delay > smaller.delay
