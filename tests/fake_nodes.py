@@ -40,6 +40,7 @@ class FakeNode:
         is_silent: whether it answers nothing at all.
         greeting: seconds until it answers who has just connected.
         map: its reply to ``CLUSTER SLOTS``.
+        slots: those that it says it serves, ``5-9``, when asked for ``CLUSTER NODES``.
         open: how many connections are open.
     """
 
@@ -49,6 +50,7 @@ class FakeNode:
         self.is_silent = False
         self.greeting = 0.0
         self.map = b"*0\r\n"
+        self.slots = ""
         self.open = 0
         self._count = 0
         self._listener = socket.create_server((HOST, 0))
@@ -106,9 +108,14 @@ class FakeNode:
         if words[0] == b"CLIENT":
             return b"+OK\r\n"
         self.heard.append((number, words))
-        if words[0] == b"CLUSTER":
+        if words[:2] == (b"CLUSTER", b"SLOTS"):
             return self.map
-        if words[0] == b"ASKING":
+        if words[:2] == (b"CLUSTER", b"NODES"):
+            line = (
+                f"{self.port:x} {HOST}:{self.port}@1 myself,master - 0 0 1 connected {self.slots}"
+            )
+            return bulk(f"{line}\n".encode())
+        if words[0] in (b"ASKING", b"PING"):
             return b"+OK\r\n"
         return self.answer(words)
 
@@ -140,9 +147,12 @@ class FakeCluster:
 
     def tell(self, owners: list[FakeNode]) -> None:
         """Have all nodes say that these share the slots."""
+        for node in [*self.nodes, *self.unknown]:
+            node.slots = ""
         parts = []
         for number, node in enumerate(owners):
             first, after = (SLOTS * one // len(owners) for one in (number, number + 1))
+            node.slots = f"{first}-{after - 1}"
             primary = b"*2\r\n%s:%d\r\n" % (bulk(HOST.encode()), node.port)
             parts.append(b"*3\r\n:%d\r\n:%d\r\n%s" % (first, after - 1, primary))
         told = b"*%d\r\n%s" % (len(parts), b"".join(parts))

@@ -9,6 +9,7 @@ asked it also translates TLS for a server that was built without it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
 import signal
@@ -20,6 +21,7 @@ import threading
 
 HOST = "127.0.0.1"
 INTERVAL = 0.1
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:
@@ -69,6 +71,15 @@ def wake_on_end_of_child() -> int:
     return reader
 
 
+def end_with_parent(parent: int) -> None:
+    """In the server, before it runs: have it killed with the guard, however that ends."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
 def main() -> int:
     owner, port, tls_port = map(int, sys.argv[1:4])
     certificate, key, _, *command = sys.argv[4:]
@@ -76,9 +87,14 @@ def main() -> int:
     if tls_port:
         translate_tls(port, tls_port, certificate, key)
     woken = wake_on_end_of_child()
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as server:
+    own = os.getpid()
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, preexec_fn=lambda: end_with_parent(own)
+    ) as server:
         while server.poll() is None:
             ready, _, _ = select.select([0, woken], [], [], INTERVAL)
+            if woken in ready:
+                os.read(woken, 4096)  # a child that was stopped wakes it too
             if 0 in ready or os.getppid() != owner:
                 server.kill()
                 break

@@ -64,10 +64,9 @@ class Cluster:
         """Return the primary of a slot, as far as is known."""
         return None if self.slots is None else self.slots.owners[slot]
 
-    def is_gone(self, address: Address) -> bool:
-        """Tell whether a node serves nothing and does not answer."""
-        is_known = self.slots is None or address in self.slots.primaries
-        return not is_known and self.breaker(address).is_open
+    def look_again(self) -> None:
+        """Have the next call fetch a new map, however new the last one is."""
+        self.is_stale, self._refresh_at = True, 0.0
 
     def may_refresh(self) -> bool:
         """Tell whether the caller is the one to fetch a new map now.
@@ -110,8 +109,8 @@ class Cluster:
         """Take a slot's new owner from who had it before."""
         if self.slots is not None:
             self.slots.owners[slot] = address
-            # A node that was not there: more may have changed.
-            self.is_stale = self.is_stale or address not in self.slots.primaries
+            # More may have changed.
+            self.is_stale = True
 
 
 class Refresh:

@@ -38,13 +38,22 @@ if TYPE_CHECKING:
         def _connect(self) -> Any: ...
         def on_connect_check_health(self, *arguments: Any, **named: Any) -> Any: ...
         def send_command(self, *arguments: Any, **named: Any) -> Any: ...
+        def _send_packed_command(self, command: Any) -> Any: ...
         def read_response(self, *arguments: Any, **named: Any) -> Any: ...
         def disconnect(self, *arguments: Any, **named: Any) -> Any: ...
 
 else:
     Connection = object
 
-__all__ = ["ASYNCIO", "BLOCKING", "AsyncBounded", "Bounded", "Connection", "composed"]
+__all__ = [
+    "ASYNCIO",
+    "BLOCKING",
+    "AsyncBounded",
+    "Bounded",
+    "Connection",
+    "check_writer",
+    "composed",
+]
 
 # Seconds. A socket with a time-out of 0 would not wait at all, nor say that time is up.
 _SHORTEST = 0.001
@@ -158,6 +167,19 @@ class Bounded(Connection):
         """Note that the server may not be the right one any more; see `_redis_sentinel`."""
 
 
+def check_writer(connection: Any) -> None:
+    """Fail if a connection of a loop is lost, which its transport may not say any more.
+
+    Since Python 3.12 ``writelines`` of a transport that has ended is an `AttributeError`.
+
+    Raises:
+        ConnectionResetError: it is.
+    """
+    writer = connection._writer
+    if writer is not None and writer.transport.is_closing():
+        raise ConnectionResetError("Connection lost")
+
+
 class AsyncBounded(Connection):
     """Mixin for redis-py's connections of a loop. For one task at a time."""
 
@@ -175,6 +197,10 @@ class AsyncBounded(Connection):
                 await super().connect_check_health(*arguments, **named)
         except TimeoutError:
             raise _too_long() from None
+
+    async def _send_packed_command(self, command: Any) -> None:
+        check_writer(self)
+        await super()._send_packed_command(command)
 
     async def on_connect_check_health(self, *arguments: Any, **named: Any) -> None:
         """Greet the server, in the time that is left."""

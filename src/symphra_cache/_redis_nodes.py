@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._redis_cluster import Cluster
     from symphra_cache._redis_options import ClientOptions
-    from symphra_cache._redis_slots import Address
+    from symphra_cache._redis_slots import Address, SlotMap
 
 __all__ = ["LoopNodes", "ThreadNodes"]
 
@@ -31,11 +31,27 @@ class _Nodes:
         self._cluster = cluster
         self._pools: dict[Address, Any] = {}
         self._is_closed = False
+        self._tidied: SlotMap | None = None  # for this map
 
-    def _taken_gone(self) -> list[Any]:
-        """Take out the pools of nodes that have left, before others are made."""
-        gone = [address for address in self._pools if self._cluster.is_gone(address)]
-        return [self._pools.pop(address) for address in gone]
+    def tidy(self) -> None:
+        """Close the connections to nodes that serve nothing any more, once after each new map."""
+        # Hot path.
+        if self._tidied is not self._cluster.slots:
+            self._drop_idle()
+
+    def _drop_idle(self) -> None:
+        raise NotImplementedError
+
+    def _taken_idle(self) -> list[Any]:
+        """Take out the pools of such nodes; later those that lend a connection now."""
+        slots = self._cluster.slots
+        if slots is None:
+            return []
+        left = [address for address in self._pools if address not in slots.primaries]
+        idle = [address for address in left if not self._pools[address]._in_use_connections]
+        if len(idle) == len(left):
+            self._tidied = slots
+        return [self._pools.pop(address) for address in idle]
 
 
 class ThreadNodes(_Nodes):
@@ -60,11 +76,15 @@ class ThreadNodes(_Nodes):
                 raise _closed()
             pool = self._pools.get(address)
             if pool is None:
-                for other in self._taken_gone():
-                    other.close()
                 pool = self._options.thread_pool(self._cluster.breaker(address), address)
                 self._pools[address] = pool
             return pool
+
+    def _drop_idle(self) -> None:
+        with self._lock:
+            for pool in self._taken_idle():
+                # Not the pool itself: another thread may be about to take one from it.
+                pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
         """Close all."""
@@ -88,11 +108,13 @@ class LoopNodes(_Nodes):
         if pool is None:
             if self._is_closed:
                 raise _closed()
-            for other in self._taken_gone():
-                other.close()
             pool = self._options.loop_pool(self._cluster.breaker(address), address)
             self._pools[address] = pool
         return pool
+
+    def _drop_idle(self) -> None:
+        for pool in self._taken_idle():
+            pool.close()
 
     def close(self) -> None:
         """Close all, on their loop."""

@@ -20,6 +20,8 @@ from contextlib import suppress
 import redis
 import redis.asyncio
 
+from symphra_cache._redis_connections import check_writer
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +51,11 @@ def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
 
 class _BlockingTalk:
     @staticmethod
+    def send(connection: Any, packed: Any) -> None:
+        """Send commands that were packed."""
+        connection.send_packed_command(packed, check_health=False)
+
+    @staticmethod
     def read_replies(
         connection: Any, count: int, replies: list[Any], *, is_late: bool = False
     ) -> None:
@@ -77,6 +84,12 @@ class _BlockingTalk:
 
 
 class _LoopTalk:
+    @staticmethod
+    async def send(connection: Any, packed: Any) -> None:
+        """Send commands that were packed."""
+        check_writer(connection)
+        await connection.send_packed_command(packed, check_health=False)
+
     @staticmethod
     async def read_replies(
         connection: Any, count: int, replies: list[Any], *, is_late: bool = False

@@ -8,13 +8,14 @@ page, and where it changes, after a quick restart or a failover, the server is s
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from symphra_cache._redis_errors import is_answer
 from symphra_cache._redis_slots import SLOTS, told_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from symphra_cache._redis_slots import Address
@@ -91,7 +92,8 @@ class ClusterScan:
 
     Names move with their slot. One that left a node before it was read there may have come to a
     node that had been read already. So who received names from a node that was just scanned is
-    scanned once more, after that; and whoever received names from him; until none did.
+    scanned once more, after that, for the slots in question; and whoever received names of them
+    from him; until none did.
 
     Attributes:
         is_over: whether every name has been seen that was there all the time.
@@ -100,7 +102,8 @@ class ClusterScan:
     def __init__(self) -> None:
         self.is_over: bool = False
         self._seen: _Layout | None = None
-        self._due: set[str] = set()
+        # By node: the slots of which it may have names that were not seen, as bits.
+        self._due: dict[str, int] = {}
         self._sweeps = 0
 
     def due(self) -> list[Address]:
@@ -119,7 +122,7 @@ class ClusterScan:
         """
         layout = _Layout(told)
         if self._seen is None:
-            self._due = set(layout.primaries)
+            self._due = dict.fromkeys(layout.served, (1 << SLOTS) - 1)
         else:
             self._due = layout.receivers(self._seen, self._due)
         self._seen = layout
@@ -136,9 +139,9 @@ class _Layout:
 
     def __init__(self, told: Sequence[tuple[Address, Any]]) -> None:
         self.addresses: dict[str, Address] = {}
-        self.primaries: list[str] = []
-        self.served: dict[str, tuple[str, ...]] = {}  # ranges of slots, as they were told
-        self.moves: set[tuple[str, str]] = set()  # from whom, to whom
+        self.epochs: dict[str, str] = {}
+        self.served: dict[str, int] = {}  # slots, as bits
+        self.moves: set[tuple[int, str, str]] = set()  # slot, from whom, to whom
         for asked, reply in told:
             text = reply.decode() if isinstance(reply, bytes) else str(reply)
             for line in text.splitlines():
@@ -151,33 +154,43 @@ class _Layout:
             self.addresses.setdefault(name, (told_host(host, asked), int(port)))
             return
         self.addresses[name] = asked
-        self.primaries.append(name)
-        self.served[name] = tuple(word for word in words[8:] if word[0] != "[")
+        self.epochs[name] = words[6]
+        self.served[name] = 0
         for word in words[8:]:
             if word[0] == "[":
                 self._read_move(name, word.strip("[]"))
+            else:
+                first, _, last = word.partition("-")
+                count = int(last or first) + 1 - int(first)
+                self.served[name] |= ((1 << count) - 1) << int(first)
 
     def _read_move(self, name: str, text: str) -> None:
-        _, arrow, other = re.split("(->-|-<-)", text)
-        self.moves.add((name, other) if arrow == "->-" else (other, name))
+        slot, arrow, other = re.split("(->-|-<-)", text)
+        ways = (name, other) if arrow == "->-" else (other, name)
+        self.moves.add((int(slot), *ways))
 
-    def receivers(self, before: _Layout, scanned: Iterable[str]) -> set[str]:
-        """Return who may have received names from the nodes scanned since ``before``."""
-        sources = set(scanned)
-        found = {to for source, to in before.moves | self.moves if source in sources}
-        if before.served != self.served:
-            for old, new in zip(before._owners(), self._owners(), strict=True):
-                if old != new and sources.intersection(old):
-                    # Nobody has it while it changes hands: it may be anybody's.
-                    found.update(new or self.primaries)
-        return found & self.addresses.keys()
+    def receivers(self, before: _Layout, scanned: Mapping[str, int]) -> dict[str, int]:
+        """Return who may have names, of which slots, from the nodes scanned since ``before``."""
+        found = Counter[str]()
+        for slot, source, to in before.moves | self.moves:
+            found[to] |= scanned.get(source, 0) & 1 << slot
+        changed, nobody = self._changed(before), (1 << SLOTS) - 1
+        for served in self.served.values():
+            nobody &= ~served
+        for source, slots in scanned.items():
+            if before.epochs.get(source) != self.epochs.get(source):
+                # Who takes a slot has its epoch raised. It may have been its own before: names
+                # that were elsewhere while it was scanned are back.
+                found[source] |= slots & self.served.get(source, 0)
+            lost = slots & changed
+            for node, served in self.served.items():
+                # Nobody has a slot while it changes hands: it may be anybody's.
+                found[node] |= lost & (served | nobody)
+        return {node: slots for node, slots in found.items() if slots and node in self.addresses}
 
-    def _owners(self) -> list[tuple[str, ...]]:
-        """Return who has each slot: for a moment, it may be two."""
-        owners: list[tuple[str, ...]] = [()] * SLOTS
-        for name, ranges in self.served.items():
-            for words in ranges:
-                first, _, last = words.partition("-")
-                for slot in range(int(first), int(last or first) + 1):
-                    owners[slot] = (*owners[slot], name)
-        return owners
+    def _changed(self, before: _Layout) -> int:
+        """Return the slots that somebody has who had them not, or the other way round."""
+        changed = 0
+        for node in before.served.keys() | self.served.keys():
+            changed |= before.served.get(node, 0) ^ self.served.get(node, 0)
+        return changed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -71,6 +72,7 @@ class Load:
         self._pool = ThreadPoolExecutor(threads + 1)
         self._running: list[Future[None]] = []
         self.outcomes: list[Outcome] = []
+        self.errors: deque[str] = deque(maxlen=10)  # the last of them
 
     @staticmethod
     def registers_of(threads: int = 4, tasks: int = 24) -> int:
@@ -177,6 +179,7 @@ class Load:
         """Note a call and have its answer checked; return what is next."""
         failed: list[str] = []
         if isinstance(answer, BackendUnavailableError):
+            self.errors.append(str(answer))
             failed = answer.failed or keys
             assert set(failed) <= set(keys)
         outcome = Outcome(began, time.monotonic(), face, frozenset(keys), frozenset(failed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tcp_proxy import TCPProxy
+    from tcp_proxy import Direction, TCPProxy
 
 SECONDS = 8 if LONG else 1.5
 ROUNDS = 5 if LONG else 1
+CUTS = 1_000 if LONG else 60
 LATENCY = 0.1  # each way
 PATIENT = 20.0
 TIMEOUT = 0.3
@@ -53,7 +55,7 @@ def test_answers_that_come_byte_by_byte_are_put_together(proxy: TCPProxy, lives:
     with behind(proxy, PATIENT) as cache, Load(cache, lambda _: lives) as load:
         load.run(SECONDS)
     print(f"\n{len(load.outcomes)} calls byte by byte, {sum(proxy.passed.values())} bytes")
-    assert not load.failures()
+    assert not load.errors
     assert {outcome.face for outcome in load.outcomes} == set(FACES)
     assert not threads_left()
 
@@ -64,10 +66,31 @@ def test_answers_that_come_late_find_their_calls(proxy: TCPProxy, lives: Lives) 
         load.run(2 * SECONDS)
     alone = 2 * SECONDS / (2 * LATENCY)  # calls that one connection could have made
     print(f"\n{len(load.outcomes)} calls with {LATENCY * 1000:.0f} ms each way, alone {alone:.0f}")
-    assert not load.failures()
+    assert not load.errors
     assert {outcome.face for outcome in load.outcomes} == set(FACES)
     # They wait at the same time, not one after another.
     assert len(load.outcomes) > 2 * alone
+
+
+def test_connections_that_break_under_load_cost_one_call_each(
+    proxy: TCPProxy, lives: Lives
+) -> None:
+    chance = Random(1)
+    directions: list[Direction] = ["request", "reply"]
+    with behind(proxy, PATIENT) as cache, Load(cache, lambda _: lives) as load:
+        load.run(SECONDS / 5)
+        for _ in range(CUTS):
+            proxy.cut(chance.choice(directions), chance.randrange(3_000))
+            load.run(0.02)
+        proxy.heal()
+        load.wait_for_success(time.monotonic(), PATIENT)
+    failures = load.failures()
+    print(
+        f"\n{CUTS} cuts under load: {len(load.outcomes)} calls, {len(failures)} failed, "
+        f"longest {longest(load.outcomes):.3f} s"
+    )
+    assert {failure.face for failure in failures} == set(FACES)
+    assert len(failures) <= CUTS  # one each, or none: none was under way, or all had passed
 
 
 @pytest.mark.parametrize("how", ["swallowed", "later than the time-out"])

@@ -16,6 +16,7 @@ from memory_checks import LONG
 from redis_cluster import running_cluster
 from redis_load import FACES, Load, longest, threads_left
 from redis_sentinel import running_sentinels
+from redis_servers import patient
 from symphra_cache import CacheManager
 from symphra_cache.backends import RedisBackend
 from topologies import url_of_cluster, url_of_sentinels
@@ -97,7 +98,8 @@ def test_a_killed_primary_of_a_cluster_harms_its_own_slots_only(tmp_path: Path) 
     took: list[float] = []
     with running_cluster() as cluster:
         slots = Slots(cluster, tmp_path / "lives")
-        backend = RedisBackend(url_of_cluster(cluster))
+        # Patient: that a busy machine takes its time is no harm to the other slots.
+        backend = RedisBackend(patient(url_of_cluster(cluster)))
         with CacheManager(backend) as cache, Load(cache, slots.lives_of) as load:
             for _ in range(KILLS):
                 load.run(SECONDS)
@@ -126,7 +128,7 @@ def kill_primary(cluster: RedisCluster, slots: Slots, load: Load) -> float:
     since = [outcome for outcome in list(load.outcomes) if outcome.began > before - 1]
     assert any(outcome.failed for outcome in since)
     for outcome in since:
-        assert outcome.failed <= about
+        assert outcome.failed <= about, list(load.errors)
     unharmed = [outcome for outcome in since if outcome.keys <= others]
     slowest = longest(unharmed)
     print(f"\nmeanwhile {len(unharmed)} calls on the other slots, longest {slowest:.3f} s")
@@ -164,7 +166,8 @@ def moving(slots: Collection[int], load: Load) -> list[int]:
 def test_slots_that_move_under_load_cost_no_client_an_error(tmp_path: Path) -> None:
     lives, over = Lives(tmp_path / "lives", Load.registers_of()), threading.Event()
     with running_cluster() as cluster, ThreadPoolExecutor(2, "scan") as pool:
-        cache = CacheManager(RedisBackend(url_of_cluster(cluster)))
+        # Patient here, too.
+        cache = CacheManager(RedisBackend(patient(url_of_cluster(cluster))))
         assert cache.set_many({static(number): number for number in range(STATIC)}) == []
         with Load(cache, lambda _: lives) as load:
             load.run(SECONDS)
@@ -189,5 +192,5 @@ def test_slots_that_move_under_load_cost_no_client_an_error(tmp_path: Path) -> N
         f"{len(load.failures())} failed, longest {longest(load.outcomes):.3f} s; {sum(counts)} "
         f"scans of {STATIC} keys and more, all complete"
     )
-    assert not load.failures()
+    assert not load.errors
     assert not threads_left()

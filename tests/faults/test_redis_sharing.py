@@ -116,7 +116,7 @@ def test_forks_and_their_parent_see_one_copy_of_each_key(
             if len(children) == AT_ONCE:
                 assert [os.waitpid(child, 0)[1] for child in children] == [0] * AT_ONCE
                 children.clear()
-        assert descriptors() == before
+        assert descriptors() <= before
     for register in range(2 + 2 * FORKS):
         found = number_in(register, cache.get(key_of(register)), SIZE)
         assert found == board.acknowledged[register] > 0
@@ -137,7 +137,8 @@ def test_loops_one_after_another(cache: CacheManager) -> None:
     before = descriptors(), threading.active_count()
     for number in range(2, LOOPS + 1):
         asyncio.run(turn(number))
-    assert (descriptors(), threading.active_count()) == before
+    assert descriptors() <= before[0]
+    assert threading.active_count() == before[1]
     assert cache.get("turns") == LOOPS
 
 

@@ -7,6 +7,8 @@ anew whose connection broke, though it may have been applied.
 
 from __future__ import annotations
 
+from functools import partial
+
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
@@ -14,7 +16,7 @@ from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from typing import Any
 
     from symphra_cache._redis_cluster import Batch
@@ -32,8 +34,7 @@ class AsyncServers(Routes):
         # Hot path.
         connection = await pool.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            await connection.send_packed_command(packed, check_health=False)
+            await pool.send(connection, connection.pack_command(*command))
             reply = await connection.read_response()
         except BaseException as error:
             await self._anote(pool, connection, error)
@@ -56,9 +57,7 @@ class AsyncServers(Routes):
         try:
             connection = await pool.get_connection()
             try:
-                await connection.send_packed_command(
-                    connection.pack_commands(commands), check_health=False
-                )
+                await pool.send(connection, connection.pack_commands(commands))
                 await pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
                 await self._anote(pool, connection, error)
@@ -70,11 +69,18 @@ class AsyncServers(Routes):
         pool.breaker.succeeded()
         return replies
 
-    async def _apages_of(self, pool: Any, pattern: bytes) -> AsyncIterator[list[bytes]]:
-        """Yield names that match on one server, some of them perhaps twice."""
+    async def _apages_of(
+        self, pool_of: Callable[[], Any], pattern: bytes
+    ) -> AsyncIterator[list[bytes]]:
+        """Yield names that match on one server, some of them perhaps twice.
+
+        Args:
+            pool_of: returns its pool, which may be another one with each page.
+            pattern: what the names match.
+        """
         scan = ServerScan(pattern)
         while not scan.is_over:
-            if names := scan.read(*await self._aexchange_many(pool, scan.commands())):
+            if names := scan.read(*await self._aexchange_many(pool_of(), scan.commands())):
                 yield names
 
 
@@ -129,7 +135,8 @@ class AsyncOneServer(AsyncServers):
 
     async def apages(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
         """Yield the names that match, some of them perhaps twice."""
-        async for names in self._apages_of(await self._pools.apool(), pattern):
+        pool = await self._pools.apool()
+        async for names in self._apages_of(lambda: pool, pattern):
             yield names
 
     async def aping(self) -> None:
@@ -232,8 +239,7 @@ class AsyncManyServers(AsyncServers):
         lent.append((batch, pool, connection))
         call.succeed()
         try:
-            packed = connection.pack_commands(batch.commands)
-            await connection.send_packed_command(packed, check_health=False)
+            await pool.send(connection, connection.pack_commands(batch.commands))
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, [], error)
@@ -265,6 +271,7 @@ class AsyncManyServers(AsyncServers):
             redis.RedisError: nothing at all is known of the cluster, and nobody told.
         """
         cluster = self._cluster
+        nodes.tidy()
         if not cluster.may_refresh():
             return
         refresh = cluster.refresh(until)
@@ -274,6 +281,7 @@ class AsyncManyServers(AsyncServers):
                 refresh.learn(reply)
             except client_errors() as error:
                 refresh.failed(error)
+        nodes.tidy()
 
     async def apages(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
         """Yield the names that match, some of them perhaps twice, from all primaries."""
@@ -282,13 +290,13 @@ class AsyncManyServers(AsyncServers):
         scan.look(await self._alayout(nodes))
         while not scan.is_over:
             for address in scan.due():
-                async for names in self._apages_of(nodes.pool(address), pattern):
+                async for names in self._apages_of(partial(nodes.pool, address), pattern):
                     yield names
             scan.look(await self._alayout(nodes))
 
     async def _alayout(self, nodes: Any) -> list[tuple[Address, Any]]:
         """Ask each primary how it sees the cluster."""
-        self._cluster.is_stale = True
+        self._cluster.look_again()
         await self._arefresh(nodes, self._cluster.deadline())
         return [
             (address, await self._aexchange(nodes.pool(address), "CLUSTER", "NODES"))

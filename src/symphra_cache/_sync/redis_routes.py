@@ -7,6 +7,8 @@ anew whose connection broke, though it may have been applied.
 
 from __future__ import annotations
 
+from functools import partial
+
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_answer, is_refusal
@@ -14,7 +16,7 @@ from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Callable, Sequence
     from typing import Any
 
     from symphra_cache._redis_cluster import Batch
@@ -32,8 +34,7 @@ class SyncServers(Routes):
         # Hot path.
         connection = pool.get_connection()
         try:
-            packed = connection.pack_command(*command)
-            connection.send_packed_command(packed, check_health=False)
+            pool.send(connection, connection.pack_command(*command))
             reply = connection.read_response()
         except BaseException as error:
             self._note(pool, connection, error)
@@ -56,9 +57,7 @@ class SyncServers(Routes):
         try:
             connection = pool.get_connection()
             try:
-                connection.send_packed_command(
-                    connection.pack_commands(commands), check_health=False
-                )
+                pool.send(connection, connection.pack_commands(commands))
                 pool.read_replies(connection, len(commands), replies)
             except BaseException as error:
                 self._note(pool, connection, error)
@@ -70,11 +69,18 @@ class SyncServers(Routes):
         pool.breaker.succeeded()
         return replies
 
-    def _pages_of(self, pool: Any, pattern: bytes) -> Iterator[list[bytes]]:
-        """Yield names that match on one server, some of them perhaps twice."""
+    def _pages_of(
+        self, pool_of: Callable[[], Any], pattern: bytes
+    ) -> Iterator[list[bytes]]:
+        """Yield names that match on one server, some of them perhaps twice.
+
+        Args:
+            pool_of: returns its pool, which may be another one with each page.
+            pattern: what the names match.
+        """
         scan = ServerScan(pattern)
         while not scan.is_over:
-            if names := scan.read(*self._exchange_many(pool, scan.commands())):
+            if names := scan.read(*self._exchange_many(pool_of(), scan.commands())):
                 yield names
 
 
@@ -129,7 +135,8 @@ class SyncOneServer(SyncServers):
 
     def pages(self, pattern: bytes) -> Iterator[list[bytes]]:
         """Yield the names that match, some of them perhaps twice."""
-        for names in self._pages_of(self._pools.pool(), pattern):
+        pool = self._pools.pool()
+        for names in self._pages_of(lambda: pool, pattern):
             yield names
 
     def ping(self) -> None:
@@ -232,8 +239,7 @@ class SyncManyServers(SyncServers):
         lent.append((batch, pool, connection))
         call.succeed()
         try:
-            packed = connection.pack_commands(batch.commands)
-            connection.send_packed_command(packed, check_health=False)
+            pool.send(connection, connection.pack_commands(batch.commands))
         except client_errors() as error:
             pool.breaker.failed(error)
             call.lost(batch, [], error)
@@ -265,6 +271,7 @@ class SyncManyServers(SyncServers):
             redis.RedisError: nothing at all is known of the cluster, and nobody told.
         """
         cluster = self._cluster
+        nodes.tidy()
         if not cluster.may_refresh():
             return
         refresh = cluster.refresh(until)
@@ -274,6 +281,7 @@ class SyncManyServers(SyncServers):
                 refresh.learn(reply)
             except client_errors() as error:
                 refresh.failed(error)
+        nodes.tidy()
 
     def pages(self, pattern: bytes) -> Iterator[list[bytes]]:
         """Yield the names that match, some of them perhaps twice, from all primaries."""
@@ -282,13 +290,13 @@ class SyncManyServers(SyncServers):
         scan.look(self._layout(nodes))
         while not scan.is_over:
             for address in scan.due():
-                for names in self._pages_of(nodes.pool(address), pattern):
+                for names in self._pages_of(partial(nodes.pool, address), pattern):
                     yield names
             scan.look(self._layout(nodes))
 
     def _layout(self, nodes: Any) -> list[tuple[Address, Any]]:
         """Ask each primary how it sees the cluster."""
-        self._cluster.is_stale = True
+        self._cluster.look_again()
         self._refresh(nodes, self._cluster.deadline())
         return [
             (address, self._exchange(nodes.pool(address), "CLUSTER", "NODES"))
