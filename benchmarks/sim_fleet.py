@@ -18,14 +18,13 @@ pushes slow a node down before they overload it.
 from __future__ import annotations
 
 import argparse
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import expm1, inf
+from math import ceil, expm1, inf
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import traces
+from fleet_replay import simulated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +59,8 @@ class Fleet:
 
     Args:
         hosts: how many.
-        nodes: primaries of the cluster.
+        nodes: primaries of the cluster, at the least.
+        hosts_per_node: at the most; the cluster grows with the fleet.
         reads: of a host in a second, zipf-distributed.
         writes: of a host in a second, drawn from the same distribution.
         keys: how many there are.
@@ -74,6 +74,7 @@ class Fleet:
 
     hosts: int = 1
     nodes: int = 6
+    hosts_per_node: float = 50.0
     reads: float = 1_000.0
     writes: float = 1.0
     keys: int = 1_000_000
@@ -82,6 +83,11 @@ class Fleet:
     lifetime: float = 30.0
     namespaces: int = 1
     is_broadcast: bool = True
+
+    @property
+    def primaries(self) -> int:
+        """How many nodes there are."""
+        return max(self.nodes, ceil(self.hosts / self.hosts_per_node))
 
     @property
     def peers(self) -> float:
@@ -119,11 +125,16 @@ class Outcome(NamedTuple):
     remembered: float  # pairs of a key and a client that the node knows
 
     @property
+    def heard(self) -> tuple[float, float]:
+        """When half the hosts know of a write, and when all do."""
+        return self.delay, self.last
+
+    @property
     def limits(self) -> list[str]:
         """Return what is beyond its limit."""
         found = {
             "commands": self.by_commands > BUSY_LIMIT,
-            "pushes": self.wait > WAIT_LIMIT or self.by_commands + self.by_pushes > 1,
+            "pushes": self.by_pushes > BUSY_LIMIT or WAIT_LIMIT < self.wait < inf,
             "clients": self.clients > MAX_CLIENTS,
         }
         return [name for name, is_beyond in found.items() if is_beyond]
@@ -182,16 +193,15 @@ def _share(fleet: Fleet, group: Group, idle: float) -> float:
 
 def busiest(fleet: Fleet, load: Callable[[Held], float], keys: list[Held]) -> float:
     """Return the load of the node that has most of it; the popular keys lie where they fall."""
-    random = Random(fleet.nodes)
-    nodes = [0.0] * fleet.nodes
+    random, count = Random(1), fleet.primaries
+    nodes, others = [0.0] * count, 0.0
     for one in keys:
-        if one.group.count == 1:
-            for _ in range(fleet.namespaces):
-                nodes[random.randrange(fleet.nodes)] += load(one) / fleet.namespaces
-        else:
-            for number in range(fleet.nodes):
-                nodes[number] += load(one) * one.group.count / fleet.nodes
-    return max(nodes)
+        if one.group.count > 1:
+            others += load(one) * one.group.count
+            continue
+        for _ in range(fleet.namespaces):
+            nodes[random.randrange(count)] += load(one) / fleet.namespaces
+    return max(nodes) + others / count
 
 
 def outcome(fleet: Fleet) -> Outcome:
@@ -219,7 +229,7 @@ def outcome(fleet: Fleet) -> Outcome:
         stale=_stale(fleet, keys, delay),
         handling=pushes * HANDLE,
         clients=fleet.hosts * (2 if fleet.capacity else 1),
-        remembered=0.0 if fleet.is_broadcast else fleet.hosts * fleet.capacity / fleet.nodes,
+        remembered=0.0 if fleet.is_broadcast else fleet.hosts * fleet.capacity / fleet.primaries,
     )
 
 
@@ -257,51 +267,6 @@ def _stale(fleet: Fleet, keys: list[Held], delay: float) -> float:
     return 1e6 * sum(found)
 
 
-class Counted(NamedTuple):
-    """What a simulation counted."""
-
-    hits: float  # share of reads
-    heard: float  # share of other hosts that held what was written
-
-
-def simulated(fleet: Fleet, operations: int, seed: int = 1) -> Counted:
-    """Replay the traffic of few hosts of one namespace, key by key; the first half warms up."""
-    random = Random(seed)
-    keys = traces.zipf(fleet.keys, operations, fleet.exponent, seed)
-    caches: list[OrderedDict[int, float]] = [OrderedDict() for _ in range(fleet.hosts)]
-    rate = fleet.hosts * (fleet.reads + fleet.writes)
-    share = fleet.writes / (fleet.reads + fleet.writes)
-    now, counts = 0.0, [0, 0, 0, 0]
-    for number, key in enumerate(keys):
-        now += random.expovariate(rate)
-        late = number > operations // 2
-        if random.random() < share:
-            holders = [_dropped(cache, key, now - fleet.lifetime) for cache in caches]
-            counts[2] += late * len(caches)
-            counts[3] += late * sum(holders)
-        else:
-            counts[0] += late
-            counts[1] += late * _hit(random.choice(caches), key, now, fleet)
-    reads, hits, told, heard = counts
-    return Counted(hits / max(1, reads), heard / max(1, told))
-
-
-def _dropped(cache: OrderedDict[int, float], key: int, oldest: float) -> bool:
-    return cache.pop(key, -inf) > oldest
-
-
-def _hit(cache: OrderedDict[int, float], key: int, now: float, fleet: Fleet) -> bool:
-    """Read a key from a near cache, which is filled on a miss."""
-    if cache.get(key, -inf) > now - fleet.lifetime:
-        cache.move_to_end(key)
-        return True
-    cache[key] = now
-    cache.move_to_end(key)
-    if len(cache) > fleet.capacity:
-        cache.popitem(last=False)
-    return False
-
-
 WAYS: dict[str, dict[str, Any]] = {
     "no near cache": {"capacity": 0},
     "near cache, one namespace": {},
@@ -310,20 +275,26 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 COLUMNS = (
     ("hosts", lambda fleet, found: f"{fleet.hosts:,}"),
+    ("nodes", lambda fleet, found: f"{fleet.primaries:,}"),
     ("hits", lambda fleet, found: f"{found.hits:.3f}"),
     ("commands/s", lambda fleet, found: f"{found.commands:,.0f}"),
     ("busy: commands", lambda fleet, found: f"{found.by_commands:.0%}"),
     ("busy: pushes", lambda fleet, found: f"{found.by_pushes:.0%}"),
-    ("a command waits (ms)", lambda fleet, found: f"{1e3 * found.wait:.2f}"),
-    ("heard by half, by all (ms)", lambda fleet, found: _both(found)),
-    ("stale reads in 1,000,000", lambda fleet, found: f"{found.stale:.2f}"),
+    ("a command waits (ms)", lambda fleet, found: _shown("{:.2f}", found.wait)),
+    ("heard by half, by all (ms)", lambda fleet, found: _shown("{:.1f}, {:.1f}", *found.heard)),
+    ("stale reads in 1,000,000", lambda fleet, found: _stale_reads(found)),
     ("host: pushes", lambda fleet, found: f"{found.handling:.1%}"),
     ("beyond the limit", lambda fleet, found: ", ".join(found.limits) or "–"),
 )
 
 
-def _both(found: Outcome) -> str:
-    return f"{1e3 * found.delay:.1f}, {1e3 * found.last:.1f}"
+def _shown(text: str, *seconds: float) -> str:
+    """Return times in milliseconds; a node without time to spare has none."""
+    return "–" if inf in seconds else text.format(*(1e3 * one for one in seconds))
+
+
+def _stale_reads(found: Outcome) -> str:
+    return "–" if found.delay == inf else f"{found.stale:,.1f}"
 
 
 def report(fleet: Fleet) -> Iterator[str]:
@@ -352,7 +323,8 @@ def limit(way: Fleet) -> tuple[int, list[str]]:
 
 
 REMEDIES = {
-    "commands": "more nodes, or a near cache that holds more",
+    "commands": "a near cache that holds more; more nodes or, where one key keeps one node busy, "
+    "fewer writes of it",
     "pushes": "more namespaces, so that fewer hosts hear of a write; tracking without broadcast; "
     "no near cache for what is written often; more nodes",
     "clients": "a higher `maxclients`; fewer processes",
@@ -383,8 +355,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="the model against a simulation")
     for name in ("nodes", "keys", "capacity"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Fleet(), name))
-    for name in ("reads", "writes", "exponent", "lifetime"):
-        parser.add_argument(f"--{name}", type=float, default=getattr(Fleet(), name))
+    for name in ("reads", "writes", "exponent", "lifetime", "hosts-per-node"):
+        default = getattr(Fleet(), name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=float, default=default)
     options = vars(parser.parse_args())
     if options.pop("check"):
         check()

@@ -65,7 +65,7 @@ print(sum(one.group.count * one.share for one in held(lasting)))
 
 def test_without_near_caches_all_commands_arrive_and_nothing_is_pushed() -> None:
     (line,) = shown("""
-found = outcome(replace(fleet, capacity=0, nodes=1))
+found = outcome(replace(fleet, capacity=0, nodes=1, hosts_per_node=100.0))
 print(round(found.commands), found.by_pushes, found.wait, found.stale, found.hits, found.clients)
 """)
     assert line == "100100 0.0 0.0 0.0 0.0 100"
@@ -107,7 +107,7 @@ def test_the_limit_is_named_with_its_remedy() -> None:
 hosts, names = limit(Fleet(writes=10.0))
 print(hosts, outcome(Fleet(hosts=hosts - 1, writes=10.0)).limits, names)
 print(told_limit(Fleet(writes=10.0)))
-print(told_limit(Fleet(reads=0.001, writes=0.0, capacity=0, nodes=1)))
+print(told_limit(Fleet(reads=0.001, writes=0.0, capacity=0)))
 """)
     hosts = lines[0].split()[0]
     assert lines[0] == f"{hosts} [] ['pushes']"
@@ -127,5 +127,5 @@ def test_the_program_prints_a_table_for_each_way() -> None:
     lines = told.stdout.splitlines()
     rows = [line for line in lines if line.startswith("| ") and line[2].isdigit()]
     assert len(rows) == 4 * 7
-    assert all(len(row.split(" | ")) == 10 for row in rows)
+    assert all(len(row.split(" | ")) == 11 for row in rows)
     assert sum("limit" in line and not line.startswith("|") for line in lines) == 4
