@@ -102,6 +102,14 @@ print(0 < plain, limit(Fleet(namespaces=20))[0] > plain, limit(Fleet(writes=0.1)
     assert line == "True True True"
 
 
+def test_a_host_hears_of_its_own_namespace_alone() -> None:
+    (line,) = shown("""
+whole, parted = outcome(fleet), outcome(replace(fleet, namespaces=4))
+print(whole.handling / parted.handling, parted.by_pushes < whole.by_pushes / 2)
+""")
+    assert line == "4.0 True"
+
+
 def test_the_limit_is_named_with_its_remedy() -> None:
     lines = shown("""
 hosts, names = limit(Fleet(writes=10.0))
