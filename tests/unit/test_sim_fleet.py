@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+DOCUMENT = ROOT / "docs" / "en" / "performance.md"
 PRELUDE = """
 from dataclasses import replace
 from sim_fleet import *
@@ -121,6 +123,16 @@ print(told_limit(Fleet(reads=0.001, writes=0.0, capacity=0)))
     assert lines[0] == f"{hosts} [] ['pushes']"
     assert lines[1].startswith(f"From {int(hosts):,} hosts on beyond the limit: pushes (more")
     assert lines[2].startswith("From 10,001 hosts on beyond the limit: clients")
+
+
+def test_the_documented_limits_are_those_of_the_model() -> None:
+    limits = shown("""
+for name, options in WAYS.items():
+    print(f"| {name} | {limit(Fleet(**options))[0]:,} hosts |")
+""")
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert len(limits) == 4
+    assert not [row for row in limits if row not in text]
 
 
 def test_the_program_prints_a_table_for_each_way() -> None:
