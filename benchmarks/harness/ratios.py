@@ -69,4 +69,6 @@ def verdict(median: float, goal: dict[str, Any]) -> str:
         away = abs(median - limit)
         return "met" if away <= goal["tolerance"] else f"UNMET ({away:.3f} away)"
     met = median <= limit if goal["kind"] == "at most" else median >= limit
+    if not met and limit == 0:
+        return f"UNMET (by {median:g})"
     return "met" if met else f"UNMET ({median / limit:.2f} × goal)"

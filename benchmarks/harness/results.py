@@ -50,8 +50,9 @@ def _plain(measured: Measured) -> dict[str, Any]:
 
 
 def _goal(goal: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing."""
-    return {name: value for name, value in goal.items() if value not in (None, 0.0)}
+    """Leave out what says nothing; a bound of 0 says something."""
+    said = {name: value for name, value in goal.items() if value is not None}
+    return {name: value for name, value in said.items() if name == "limit" or value != 0.0}
 
 
 def _rounded(figure: float) -> float:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from harness import redis_servers
+
 ROOT = Path(__file__).resolve().parents[2]
 # What the results depend on; documents and results themselves don't count as changes.
 MEASURED = ("src", "benchmarks", ":!benchmarks/results", "pyproject.toml")
@@ -38,6 +40,8 @@ def _git(*arguments: str) -> str:
 def _version(package: str) -> str:
     if package == "SQLite":
         return sqlite3.sqlite_version
+    if package == "Redis server":
+        return redis_servers.version()
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

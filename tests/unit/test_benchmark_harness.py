@@ -158,3 +158,18 @@ print(measured.absent)
         "{'a': [2.0, 2.0, 2.0, 2.0], 'b': [2.0, 2.0, 2.0, 2.0]}",
         "{'c': 'OSError: no such file: a path'}",
     ]
+
+
+def test_a_goal_is_stored_with_what_says_something_and_a_bound_of_nothing_does() -> None:
+    lines = shown("""
+from harness.model import Goal
+from harness.results import assembled
+
+work = Work("w", "w", (), (Goal("R", "ours", 0.0), Goal("R", "ours", None, "peer")))
+stored = assembled("f", Mode("tiny", 1, 1), {}, [measure("f", work, Mode("tiny", 1, 1))])
+print(*stored["works"][0]["goals"], sep="\\n")
+""")
+    assert lines == [
+        "{'row': 'R', 'subject': 'ours', 'limit': 0.0, 'kind': 'at most'}",
+        "{'row': 'R', 'subject': 'ours', 'peer': 'peer', 'kind': 'at most'}",
+    ]

@@ -51,6 +51,7 @@ RESULT: dict[str, Any] = {
                 },
                 {"row": "T7", "subject": "ours", "peer": "floor", "kind": "at most"},
                 {"row": "T6", "subject": "ours", "peer": "gone", "limit": 1, "kind": "at most"},
+                {"row": "T8", "subject": "ours", "limit": 0, "kind": "at most"},
             ],
             "lacks": {"peer": "no time to live"},
             "absent": {"gone": "ModuleNotFoundError: No module named 'gone'"},
@@ -123,6 +124,10 @@ def test_the_verdict_says_by_how_much_a_goal_is_missed(written: str) -> None:
     assert row(written, "T3")[-1] == "UNMET (0.80 × goal)"
 
 
+def test_a_goal_of_none_at_all_is_a_goal(written: str) -> None:
+    assert row(written, "T8")[-4:] == ["≤ 0", "4.00", "3.00 – 17.0", "UNMET (by 4)"]
+
+
 def test_without_a_limit_there_is_no_verdict(written: str) -> None:
     assert row(written, "T7")[-4:] == ["–", "4.00", "3.00 – 5.00", "for information"]
 
@@ -145,6 +150,15 @@ def test_who_cannot_run_is_told_with_the_reason(written: str) -> None:
 def test_what_a_peer_lacks_is_a_footnote(written: str) -> None:
     assert row(written, "peer")[0] == "peer (1)"
     assert "(1) no time to live." in written
+
+
+def test_what_is_not_measured_yet_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("<!-- results: absent -->\nold\n<!-- end -->\n")
+    told = make_tables("--document", page, "--results", tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "\nNot measured yet.\n" in page.read_text(encoding="utf-8")
+    assert make_tables("--check", "--document", page, "--results", tmp_path).returncode == 0
 
 
 def test_there_are_stored_results() -> None:
