@@ -7,6 +7,7 @@ from __future__ import annotations
 
 __all__ = [
     "log_circuit",
+    "log_link",
     "log_moved_aside",
     "log_outage",
     "log_recovery",
@@ -129,6 +130,27 @@ def log_circuit(where: str, reason: str | None) -> None:
     else:
         log.warning(
             "Redis at %s does not answer (%s): the circuit is open, calls fail at once",
+            *(where, reason),
+            extra=details,
+        )
+
+
+def log_link(where: str, reason: str | None) -> None:
+    """Say that the near cache is off, for a server does not tell what is written; or on again.
+
+    Args:
+        where: the server, without secrets.
+        reason: what went wrong; ``None``: it tells again.
+    """
+    from logging import getLogger
+
+    log = getLogger("symphra_cache")
+    details = {"server": where, "reason": reason}
+    if reason is None:
+        log.warning("near cache of Redis at %s: on again", where, extra=details)
+    else:
+        log.warning(
+            "near cache of Redis at %s: off until the server tells what is written (%s)",
             *(where, reason),
             extra=details,
         )

@@ -13,6 +13,7 @@ from symphra_cache._keys import encoded_key
 from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
 from symphra_cache._redis_errors import conceal, reason_of
+from symphra_cache._redis_tracking import Near
 from symphra_cache._ttl import milliseconds, spread
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import BackendUnavailableError, CacheError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._redis_deployment import Deployment
     from symphra_cache._redis_loops import Pools
+    from symphra_cache._redis_near import NearCache
     from symphra_cache.serializers import Serializer
     from symphra_cache.types import TTL
 
@@ -43,6 +45,10 @@ class RedisStore:
         routes: the way there, both faces; see ``_async/redis_routes.py``.
         serializer: ``None`` for the default one.
         max_value_bytes: the largest value that is written or decoded.
+        near_cache: how much is kept in memory; ``None``: nothing.
+
+    Raises:
+        ConfigurationError: ``near_cache`` is something else, or can't be had.
     """
 
     def __init__(
@@ -51,6 +57,7 @@ class RedisStore:
         routes: Any,
         serializer: Serializer | None,
         max_value_bytes: int,
+        near_cache: NearCache | None,
     ) -> None:
         serializer = serializer or MessagePackSerializer()
         self.codec: FrameCodec = FrameCodec(serializer, max_value_bytes)
@@ -60,6 +67,9 @@ class RedisStore:
         self.where: str = deployment.where
         self.secrets: list[str] = deployment.secrets
         self.pools: Pools = deployment.pools
+        self.near: Near | None = None
+        if near_cache is not None:
+            self.near = Near(near_cache, deployment, self.codec)
         self.routes: Any = routes
 
 
@@ -69,6 +79,7 @@ class RedisKeyspaceState:
     def __init__(self, store: RedisStore, path: str, counters: Counters | None = None) -> None:
         self._store = store
         self._routes: Any = store.routes
+        self._near: Any = store.near
         self._path = path
         self._prefix = f"{path}:".encode()
         self._counters = Counters() if counters is None else counters

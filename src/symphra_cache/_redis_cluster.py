@@ -46,6 +46,8 @@ class Cluster:
         self._seconds = seconds
         self.slots: SlotMap | None = None
         self.is_stale: bool = True
+        # Rises when a reply may have come from another node than was thought.
+        self.version: int = 0
         self._seeds: list[Address] = list(seeds)
         self._settings = breaker
         self._breakers: dict[Address, NodeBreaker] = {}
@@ -146,6 +148,7 @@ class Refresh:
             self.failed(_no_slots())
         else:
             self._cluster.slots, self._cluster.is_stale = slots, False
+            self._cluster.version += 1
 
     def failed(self, error: Exception) -> None:
         """Note that the node has not told."""
@@ -276,6 +279,7 @@ class ClusterCall:
         from redis import exceptions
 
         if isinstance(error, exceptions.AskError):
+            self._cluster.version += 1
             address = told_host(error.host, asked), int(error.port)
             is_ask = not isinstance(error, exceptions.MovedError)
             if not is_ask:

@@ -19,8 +19,10 @@ from symphra_cache.exceptions import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
+
+    from symphra_cache._redis_slots import Address
 
 __all__ = ["Deployment", "Routes"]
 
@@ -40,6 +42,8 @@ class Deployment:
         secrets: what must not be shown to anybody.
         pools: of connections.
         cluster: what is known of it, ``None`` if it is no cluster.
+        link_connection: makes a connection on which a server, given by its address if there
+            are many, tells what is written; ``None`` if the program has made the clients.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -68,6 +72,9 @@ class Deployment:
             self.secrets += secrets_of(one)
         self.where: str = "an injected client" if injected else options.where
         self.cluster: Cluster | None = None
+        self.link_connection: Callable[[Address | None], Any] | None = None
+        if not injected:
+            self.link_connection = options.link_connection
         if any(is_cluster(one) for one in injected):
             self._join(*_of_clients(client, async_client), breaker)
         elif options.topology is not None and options.topology.kind == "cluster":

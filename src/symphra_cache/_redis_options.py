@@ -134,15 +134,9 @@ class ClientOptions:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        from symphra_cache import _redis_connections
         from symphra_cache._redis_pools import ThreadPool
 
-        kinds = _redis_connections.BLOCKING
-        if self._leads_to_master(address):
-            from symphra_cache import _redis_sentinel
-
-            kinds = _redis_sentinel.BLOCKING
-        options = self._pool_options(kinds, address)
+        options = self._pool_options(self._blocking_kinds(address), address)
         return ThreadPool(
             breaker, max_connections=_CONNECTIONS, retry=Retry(NoBackoff(), 0), **options
         )
@@ -168,6 +162,28 @@ class ClientOptions:
             retry=Retry(NoBackoff(), 0),
             **options,
         )
+
+    def link_connection(self, address: tuple[str, int] | None) -> Any:
+        """Make a connection for a near cache, which waits for what the server has to tell.
+
+        Args:
+            address: see `thread_pool`.
+        """
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        options = self._pool_options(self._blocking_kinds(address), address)
+        kind = options.pop("connection_class")
+        return kind(protocol=3, retry=Retry(NoBackoff(), 0), **options)
+
+    def _blocking_kinds(self, address: tuple[str, int] | None) -> Mapping[str, type]:
+        from symphra_cache import _redis_connections
+
+        if self._leads_to_master(address):
+            from symphra_cache import _redis_sentinel
+
+            return _redis_sentinel.BLOCKING
+        return _redis_connections.BLOCKING
 
     def _leads_to_master(self, address: tuple[str, int] | None) -> bool:
         return self._sentinels is not None and address is None

@@ -179,5 +179,5 @@ reader: Callable[[Callable[[str], Exception]], Reader] = (
 )
 """Makes a reader; see `PythonReader`."""
 
-Push: type = getattr(hiredis, "PushNotification", PythonPush)
+Push: type[list[Any]] = getattr(hiredis, "PushNotification", PythonPush)
 """The type of what a server sends without being asked."""

@@ -11,7 +11,17 @@ from hashlib import sha1
 
 from symphra_cache._frame import HEADER_SIZE
 
-__all__ = ["ADD_OVER", "HEADS", "INCREMENT", "REMOVE", "TIME_LEFT", "TOUCH", "Script"]
+__all__ = [
+    "ADD_OVER",
+    "HEADS",
+    "INCREMENT",
+    "READ",
+    "REMOVE",
+    "TIME_LEFT",
+    "TOO_LARGE",
+    "TOUCH",
+    "Script",
+]
 
 _HEAD = f"""
 local function head(key)
@@ -23,9 +33,14 @@ end
 
 
 class Script:
-    """A Lua script and the digest by which the server knows it."""
+    """A Lua script and the digest by which the server knows it.
 
-    def __init__(self, text: str) -> None:
+    Attributes:
+        writes: whether it may change what stands there.
+    """
+
+    def __init__(self, text: str, *, writes: bool = True) -> None:
+        self.writes = writes
         self.text: str = _HEAD + text
         # The server's name for the script, no protection.
         self.digest: str = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
@@ -42,11 +57,14 @@ return 1
 """)
 
 # Returns the heads of the keys, removing none.
-HEADS = Script("""
+HEADS = Script(
+    """
 local heads = {}
 for i, key in ipairs(KEYS) do heads[i] = head(key) end
 return heads
-""")
+""",
+    writes=False,
+)
 
 # Removes the keys and returns their heads.
 REMOVE = Script("""
@@ -66,9 +84,12 @@ return head(KEYS[1])
 """)
 
 # Returns the head and the milliseconds left.
-TIME_LEFT = Script("""
+TIME_LEFT = Script(
+    """
 return {head(KEYS[1]), redis.call('PTTL', KEYS[1])}
-""")
+""",
+    writes=False,
+)
 
 # Adds ARGV[1]. A missing counter takes the ttl ARGV[2]: empty for none; 0 stores nothing. What
 # can't be added to gives ``false``; any other refusal (full, read-only) is an error.
@@ -85,3 +106,24 @@ end
 if missing and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {redis.call('GET', KEYS[1]), 1}
 """)
+
+TOO_LARGE = -2
+"""Stands for the time that a value lives which `READ` does not give."""
+
+# Bytes. Of larger values ten thousand would fill the memory of a near cache.
+_LARGEST_NEAR = 32 * 1024
+
+# Returns of each key what stands there and the milliseconds that it lives: -1 for ever, 0 if
+# nothing stands there, and `TOO_LARGE` beside nothing.
+READ = Script(
+    f"""
+local found = {{}}
+for i, key in ipairs(KEYS) do
+  if redis.call('TYPE', key).ok ~= 'string' then found[i] = {{false, 0}}
+  elseif redis.call('STRLEN', key) > {_LARGEST_NEAR} then found[i] = {{false, {TOO_LARGE}}}
+  else found[i] = {{redis.call('GET', key), redis.call('PTTL', key)}} end
+end
+return found
+""",
+    writes=False,
+)

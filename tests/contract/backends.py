@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from memory_checks import check_deadlines, check_whole
+from near_links import wait_heard, wait_linked
 from redis_cluster import RedisCluster, shared_cluster
 from redis_servers import RedisServer, shared_server
 from symphra_cache import CacheClosedError, CacheManager
-from symphra_cache.backends import FileBackend, MemoryBackend, RedisBackend
+from symphra_cache.backends import FileBackend, MemoryBackend, NearCache, RedisBackend
 from symphra_cache.testing import FakeClock
 
 from .acompat import SteppedClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from symphra_cache.backends.base import Backend
@@ -210,8 +212,11 @@ class AgingClock:
 
     SHORT = 1.0
 
-    def __init__(self, server: RedisServer | RedisCluster) -> None:
+    def __init__(
+        self, server: RedisServer | RedisCluster, wait_heard: Callable[[], object] = int
+    ) -> None:
         self._server = server
+        self._wait_heard = wait_heard
 
     async def aadvance(self, seconds: float) -> None:
         """Let time pass."""
@@ -227,6 +232,7 @@ class AgingClock:
             if left > 0:
                 self._server.command("PEXPIRE", name, max(1, left - round(seconds * 1000)))
         sleep(0.002)
+        self._wait_heard()
 
 
 class RedisKit(Kit):
@@ -286,6 +292,40 @@ class ClusterKit(RedisKit):
         return RedisBackend(self.server.chosen_url, **options)
 
 
+class NearKit(RedisKit):
+    """The same with a near cache, which has heard of whatever a test does past the cache."""
+
+    variant = "-near"
+    is_slow = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.clock = AgingClock(self.server, self._wait_heard)
+        self._near: list[RedisBackend] = []
+
+    def again(self, database: int = 0, **options: Any) -> RedisBackend:
+        """Return another backend on the same data, whose links are up."""
+        backend = super().again(database, **{"near_cache": NearCache(), **options})
+        wait_linked(backend)
+        self._near.append(backend)
+        return backend
+
+    def plant_name(self, name: bytes, frame: object) -> None:
+        """Put bytes under a name that no key has."""
+        super().plant_name(name, frame)
+        self._wait_heard()
+
+    def _wait_heard(self) -> None:
+        for backend in self._near:
+            wait_heard(backend, self.server.command)
+
+
+class NearClusterKit(NearKit, ClusterKit):
+    """The same on a cluster."""
+
+    variant = "-near-cluster"
+
+
 def _name(key: str, namespace: str) -> bytes:
     return f"{namespace}:{key}".encode()
 
@@ -296,5 +336,14 @@ def _as_text(frame: object) -> bytes | str:
 
 
 KITS: dict[str, type[Kit]] = {
-    kit.kind + kit.variant: kit for kit in (MemoryKit, S3FIFOKit, FileKit, RedisKit, ClusterKit)
+    kit.kind + kit.variant: kit
+    for kit in (
+        MemoryKit,
+        S3FIFOKit,
+        FileKit,
+        RedisKit,
+        ClusterKit,
+        NearKit,
+        NearClusterKit,
+    )
 }

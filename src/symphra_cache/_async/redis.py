@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from typing import Any
 
+    from symphra_cache._redis_near import Kept
     from symphra_cache._redis_scripts import Script
     from symphra_cache.types import TTL
 
-__all__ = ["AsyncRedisOps"]
+__all__ = ["AsyncNearRedisOps", "AsyncRedisOps"]
 
 
 class AsyncRedisOps(RedisKeyspaceState):
@@ -240,4 +241,60 @@ class AsyncRedisOps(RedisKeyspaceState):
 
     async def aclose(self) -> None:
         """Close the connections that are ours; later use raises `CacheClosedError`."""
+        if self._store.near is not None:
+            self._store.near.close()
         await self._store.pools.aclose()
+
+
+class AsyncNearRedisOps(AsyncRedisOps):
+    """The same, keeping near what is read."""
+
+    async def aget(self, key: str, default: Any = None) -> Any:
+        """Return the value, or ``default`` on a miss."""
+        name, near, kept, left = self._name(key), self._near, None, 0
+        mark = near.mark(name, self._prefix)
+        if mark is None:
+            return await super().aget(key, default)
+        try:
+            ((reply, left),) = await self._arun(scripts.READ, name)
+            if left == scripts.TOO_LARGE:
+                reply = await self._acall(name, "GET", name)
+            value = self._opened(name, reply, MISSING)
+            if value is MISSING:
+                return default
+            kept = near.kept(name, value, reply, left)
+            return value
+        finally:
+            near.fill(name, mark, kept, left)
+
+    async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the hits in the order asked."""
+        names = {key: self._name(key) for key in checked_keys(keys)}
+        self._require_open()
+        values = {key: self._near.table.hit(name) for key, name in names.items()}
+        cold = {key: name for key, name in names.items() if values[key] is MISSING}
+        self._counters.hits += len(names) - len(cold)
+        if cold:
+            await self._aget_cold(cold, values)
+        return {key: value for key, value in values.items() if value is not MISSING}
+
+    async def _aget_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
+        """Read from the servers what is not near."""
+        near, large = self._near, []
+        found: dict[bytes, tuple[Kept | None, int]] = {}
+        marks = {name: near.mark(name, self._prefix) for name in cold.values()}
+        try:
+            replies = await self._routes.arun_all(scripts.READ, list(marks))
+            self._require_done(replies, list(cold))
+            for (key, name), (reply, left) in zip(cold.items(), replies, strict=True):
+                if left == scripts.TOO_LARGE:
+                    large.append(key)
+                    continue
+                values[key] = value = self._opened(name, reply, MISSING)
+                if value is not MISSING:
+                    found[name] = near.kept(name, value, reply, left), left
+        finally:
+            for name, mark in marks.items():
+                near.fill(name, mark, *found.get(name, (None,)))
+        if large:
+            values |= await super().aget_many(large)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from symphra_cache.backends.memory import MemoryBackend as MemoryBackend
     from symphra_cache.backends.null import NullBackend as NullBackend
     from symphra_cache.backends.redis import CircuitBreaker as CircuitBreaker
+    from symphra_cache.backends.redis import NearCache as NearCache
     from symphra_cache.backends.redis import RedisBackend as RedisBackend
     from symphra_cache.backends.registry import register_backend as register_backend
 
@@ -15,6 +16,7 @@ __all__ = [
     "CircuitBreaker",
     "FileBackend",
     "MemoryBackend",
+    "NearCache",
     "NullBackend",
     "RedisBackend",
     "register_backend",
@@ -24,6 +26,7 @@ _MODULES = {
     "CircuitBreaker": "redis",
     "FileBackend": "file",
     "MemoryBackend": "memory",
+    "NearCache": "redis",
     "NullBackend": "null",
     "RedisBackend": "redis",
     "register_backend": "registry",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from symphra_cache._async.redis import AsyncRedisOps
+import symphra_cache._async.redis_near as _asyncio
+import symphra_cache._sync.redis_near as _blocking
+from symphra_cache._async.redis import AsyncNearRedisOps, AsyncRedisOps
 from symphra_cache._async.redis_routes import AsyncManyServers, AsyncOneServer
 from symphra_cache._frame import MAX_VALUE_BYTES
 from symphra_cache._redis import RedisStore
 from symphra_cache._redis_breaker import CircuitBreaker
 from symphra_cache._redis_deployment import Deployment
-from symphra_cache._sync.redis import SyncRedisOps
+from symphra_cache._redis_near import NearCache
+from symphra_cache._sync.redis import SyncNearRedisOps, SyncRedisOps
 from symphra_cache._sync.redis_routes import SyncManyServers, SyncOneServer
 
 TYPE_CHECKING = False
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
     import redis.asyncio
 
     from symphra_cache._metrics import Counters
+    from symphra_cache._redis_near import NearTable
     from symphra_cache.serializers import Serializer
 
-__all__ = ["CircuitBreaker", "RedisBackend"]
+__all__ = ["CircuitBreaker", "NearCache", "RedisBackend"]
 
 
 # Of settings only, so one will do.
@@ -36,8 +40,34 @@ class ManyServers(AsyncManyServers, SyncManyServers):
     """The way to the nodes of a cluster, both faces."""
 
 
+class NearRoutes(_asyncio.AsyncNearRoutes, _blocking.SyncNearRoutes):
+    """The way past the near cache, both faces."""
+
+
+class NearKeyspace(AsyncNearRedisOps, SyncNearRedisOps):
+    """One namespace with a near cache, both faces, without the hot path."""
+
+
 class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
     """One namespace on a Redis server, both faces."""
+
+    def __init__(self, store: RedisStore, path: str, counters: Counters | None = None) -> None:
+        super().__init__(store, path, counters)
+        if store.near is not None:
+            self._read_near(NearKeyspace(store, path, self._counters), store.near.table)
+
+    def _read_near(self, cold: NearKeyspace, table: NearTable) -> None:
+        """Read by what the near cache has first; a subclass's own methods stay."""
+        # Hot path. The readers get a keyspace of their own: one that held them would be a circle.
+        mine, own = type(self), vars(self)
+        if mine.get is SyncRedisOps.get:
+            own["get"] = _blocking.near_reader(cold, table, cold.get)
+        if mine.aget is AsyncRedisOps.aget:
+            own["aget"] = _asyncio.near_reader(cold, table, cold.aget)
+        if mine.get_many is SyncRedisOps.get_many:
+            own["get_many"] = cold.get_many
+        if mine.aget_many is AsyncRedisOps.aget_many:
+            own["aget_many"] = cold.aget_many
 
 
 class RedisBackend(RedisKeyspace):
@@ -81,6 +111,9 @@ class RedisBackend(RedisKeyspace):
         async_client: a ``redis.asyncio.Redis`` likewise, for the one loop that it belongs to.
         breaker: after how many failures a server is left alone, and for how long, so that a dead
             one does not cost every call a time-out; ``None``: never.
+        near_cache: how much of what is read is kept in memory, where a read takes a hundredth of
+            the time; the servers tell what is written. ``None``: nothing. Needs connections of
+            its own, so no ``client``.
         serializer: how values are written; ``MessagePackSerializer()`` by default.
         max_value_bytes: a value larger than this, serialized, is refused.
 
@@ -116,6 +149,7 @@ class RedisBackend(RedisKeyspace):
         client: redis.Redis | None = None,
         async_client: redis.asyncio.Redis | None = None,
         breaker: CircuitBreaker | None = _BREAKER,
+        near_cache: NearCache | None = None,
         serializer: Serializer | None = None,
         max_value_bytes: int = MAX_VALUE_BYTES,
     ) -> None:
@@ -142,7 +176,10 @@ class RedisBackend(RedisKeyspace):
         }
         deployment = Deployment(url, arguments, client, async_client, breaker)
         routes = OneServer(deployment) if deployment.cluster is None else ManyServers(deployment)
-        super().__init__(RedisStore(deployment, routes, serializer, max_value_bytes), "")
+        store = RedisStore(deployment, routes, serializer, max_value_bytes, near_cache)
+        if store.near is not None:
+            store.routes = NearRoutes(routes, store.near.table)
+        super().__init__(store, "")
 
     def keyspace(self, path: str, counters: Counters) -> RedisKeyspace:
         """Return the view on a namespace that counts into ``counters``."""

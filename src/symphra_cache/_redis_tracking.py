@@ -1,0 +1,381 @@
+"""The links of a near cache: who tells of which names. A thread for each server, both faces alike.
+
+A thread, not a task: entries are shared by all loops and threads of the process, so what makes
+them valid must not depend on any one loop, which may stand still, or end.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import weakref
+from contextlib import suppress
+from time import monotonic
+
+from symphra_cache._forks import fork_aware
+from symphra_cache._isolation import flat
+from symphra_cache._log import log_link
+from symphra_cache._redis_errors import client_errors, conceal, reason_of
+from symphra_cache._redis_near import Epoch, NearCache, NearTable
+from symphra_cache.exceptions import ConfigurationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from symphra_cache._frame import FrameCodec
+    from symphra_cache._redis_cluster import Cluster
+    from symphra_cache._redis_deployment import Deployment
+    from symphra_cache._redis_link import Session
+    from symphra_cache._redis_near import Kept, Mark
+    from symphra_cache._redis_slots import Address
+
+__all__ = ["Near", "Tracking"]
+
+# Seconds until a link is made anew that has just broken; until a server is tried again that could
+# not be reached; and one that does not want to tell.
+_RETRY_AT_ONCE = 0.05
+_RETRY = 1.0
+_RETRY_REFUSED = 30.0
+
+
+class Link:
+    """The way on which one server tells what is written, made anew whenever it breaks.
+
+    Args:
+        tracking: whose link it is.
+        address: of a node of a cluster, ``None`` if it is none.
+
+    Attributes:
+        epoch: the one now.
+    """
+
+    def __init__(self, tracking: Tracking, address: Address | None) -> None:
+        self.epoch: Epoch = Epoch()
+        self._tracking = tracking
+        self._address = address
+        self._wanted: frozenset[bytes] = frozenset()
+        self._asked: frozenset[bytes] = frozenset()
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._is_confirmed = False  # since it was connected last
+        self._is_down = False
+        self._connection: Any = None
+        self._bell, self._button = socket.socketpair()
+        self._button.setblocking(False)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True).start()
+
+    def want(self, prefix: bytes) -> None:
+        """Have names with a prefix told of, too; soon."""
+        if prefix not in self._wanted:
+            self._wanted |= {prefix}
+            self._ring()
+
+    def end(self) -> None:
+        """Close it, soon."""
+        self._is_over = True
+        self._doubt()
+        self._ring()
+
+    def disinherit(self) -> None:
+        """Close the sockets in a forked child; the thread has stayed with the parent."""
+        sock = getattr(self._connection, "_sock", None)
+        for inherited in (self._bell, self._button, sock):
+            if inherited is not None:
+                inherited.close()
+
+    def _ring(self) -> None:
+        with suppress(OSError):  # rung enough already, or closed
+            self._button.send(b"!")
+
+    def _doubt(self) -> None:
+        """Serve nothing of this epoch any more."""
+        with self._lock:
+            self.epoch.until = 0.0
+            self.epoch = Epoch()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_over and self._tracking.leads_to(self._address):
+                pause = self._try()
+                if not self._is_over:
+                    self._rest(pause)
+        finally:
+            self._tracking.forget(self._address, self)
+            self._bell.close()
+            self._button.close()
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, unless it is to end."""
+        until = monotonic() + seconds
+        while not self._is_over and (left := until - monotonic()) > 0:
+            self._bell.settimeout(left)
+            with suppress(TimeoutError):
+                self._bell.recv(64)
+        self._bell.settimeout(None)
+
+    def _try(self) -> float:
+        """Connect and listen until the link breaks; return how long to wait then, in seconds."""
+        self._is_confirmed = False
+        try:
+            self._listen()
+        except client_errors() as error:
+            if not self._is_over:
+                self._note_down(error)
+            if _is_lasting(error):
+                return _RETRY_REFUSED
+        finally:
+            self._doubt()
+        return _RETRY_AT_ONCE if self._is_confirmed else _RETRY
+
+    def _note_down(self, error: Exception) -> None:
+        if not self._is_down:
+            self._is_down = True
+            self._tracking.say(self._address, error)
+
+    def _listen(self) -> None:
+        from symphra_cache._redis_link import Session
+
+        connection = self._connection = self._tracking.connection(self._address)
+        try:
+            connection.connect()
+            session = Session(
+                connection,
+                self._bell,
+                self._told,
+                self._confirm,
+                of_cluster=self._address is not None,
+            )
+            try:
+                self._asked = frozenset()
+                while not self._is_over:
+                    self._ask_for_more(session)
+                    session.wait()
+            finally:
+                session.close()
+        finally:
+            self._connection = None
+            connection.disconnect()
+
+    def _ask_for_more(self, session: Session) -> None:
+        wanted = self._wanted
+        if wanted - self._asked:
+
+            def tracked() -> None:
+                # Entries of the epoch so far are told of still.
+                self.epoch.prefixes |= wanted
+
+            session.track(sorted(wanted - self._asked), tracked)
+            self._asked = wanted
+
+    def _confirm(self, asked_at: float) -> None:
+        from symphra_cache._redis_link import TRUSTED
+
+        with self._lock:
+            if self._is_over:
+                return
+            self.epoch.until = asked_at + TRUSTED
+        self._is_confirmed = True
+        if self._is_down:
+            self._is_down = False
+            self._tracking.say(self._address, None)
+
+    def _told(self, names: list[bytes] | None) -> None:
+        if names is not None:
+            self._tracking.table.drop(names)
+            return
+        with self._lock:
+            epoch = self.epoch
+            self.epoch = Epoch(epoch.until, epoch.prefixes)
+            epoch.until = 0.0
+
+
+class Tracking:
+    """The links to all servers that are read from; shared by threads, loops and both faces.
+
+    Args:
+        connection: makes a connection to a server, not yet connected.
+        cluster: what is known of it, ``None`` if it is no cluster.
+        table: where what is written is dropped from.
+        where: the servers, without secrets.
+        secrets: what must not be shown to anybody.
+    """
+
+    def __init__(
+        self,
+        connection: Callable[[Address | None], Any],
+        cluster: Cluster | None,
+        table: NearTable,
+        where: str,
+        secrets: list[str],
+    ) -> None:
+        self.connection = connection
+        self.table = table
+        self._cluster = cluster
+        self._where = where
+        self._secrets = secrets
+        self._lock = threading.Lock()
+        self._links: dict[Address | None, Link] = {}
+        self._is_closed = False
+        fork_aware(self)
+
+    @property
+    def version(self) -> int:
+        """Of what is known of the cluster; see `Cluster`."""
+        return 0 if self._cluster is None else self._cluster.version
+
+    def epoch(self, name: bytes, prefix: bytes) -> Epoch | None:
+        """Return the epoch of the link that tells of a name, ``None`` if none does now.
+
+        The first time, a link is begun, or told of the prefix; nobody waits for it.
+        """
+        address = None
+        if self._cluster is not None:
+            from redis.crc import key_slot
+
+            address = self._cluster.owner(key_slot(name))
+            if address is None:
+                return None
+        link = self._links.get(address) or self._begun(address)
+        if link is None:
+            return None
+        epoch = link.epoch
+        if prefix not in epoch.prefixes:
+            link.want(prefix)
+            return None
+        return epoch if monotonic() < epoch.until else None
+
+    def _begun(self, address: Address | None) -> Link | None:
+        with self._lock:
+            if self._is_closed:
+                return None
+            link = self._links.get(address)
+            if link is None:
+                link = Link(self, address)
+                with suppress(RuntimeError):  # the interpreter is about to end
+                    link.start()
+                    self._links[address] = link
+            return link
+
+    def leads_to(self, address: Address | None) -> bool:
+        """Tell whether a link to this server is of any use."""
+        cluster = self._cluster
+        return cluster is None or cluster.slots is None or address in cluster.slots.primaries
+
+    def forget(self, address: Address | None, link: Link) -> None:
+        """Note that a link has ended."""
+        with self._lock:
+            if self._links.get(address) is link:
+                del self._links[address]
+
+    def say(self, address: Address | None, error: Exception | None) -> None:
+        """Tell the log that a link is down, or up again."""
+        where = self._where if address is None else "{}:{}".format(*address)
+        if error is not None:
+            conceal(error, self._secrets)
+        log_link(where, None if error is None else reason_of(error))
+
+    def close(self) -> None:
+        """End all links; nothing is served from memory any more."""
+        with self._lock:
+            self._is_closed = True
+            links = list(self._links.values())
+        for link in links:
+            link.end()
+        self.table.clear()
+
+    def before_fork(self) -> None:
+        """Let nobody begin a link."""
+        self._lock.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent its links; begin anew when something is read."""
+        self._lock = threading.Lock()
+        for link in self._links.values():
+            link.epoch.until = 0.0
+            link.disinherit()
+        self._links.clear()
+        self.table.start_over()
+
+
+class Near:
+    """The near cache of a backend, as its keyspaces use it.
+
+    Args:
+        settings: its bounds.
+        deployment: the servers.
+        codec: reads the frames of values that can't be shared or copied.
+
+    Raises:
+        ConfigurationError: no connections can be made to the servers.
+    """
+
+    def __init__(self, settings: object, deployment: Deployment, codec: FrameCodec) -> None:
+        if not isinstance(settings, NearCache):
+            raise ConfigurationError(
+                f"near_cache must be a NearCache or None, got {type(settings).__name__}"
+            )
+        if deployment.link_connection is None:
+            raise ConfigurationError(
+                "near_cache needs connections of its own, so it can't stand beside an injected "
+                "client; give url, or host and port"
+            )
+        self.table: NearTable = NearTable(settings)
+        self._codec = codec
+        self._tracking = Tracking(
+            deployment.link_connection,
+            deployment.cluster,
+            self.table,
+            deployment.where,
+            deployment.secrets,
+        )
+        # When nobody uses the backend any more, and at the end of the program.
+        weakref.finalize(self, self._tracking.close)
+
+    def mark(self, name: bytes, prefix: bytes) -> Mark | None:
+        """Announce a read; `fill` follows. ``None``: what comes can't be kept."""
+        # Before the way is looked up, so that a change between the two is noticed.
+        version = self._tracking.version
+        epoch = self._tracking.epoch(name, prefix)
+        return None if epoch is None else self.table.mark(name, epoch, version)
+
+    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None, left: int = -1) -> None:
+        """Keep what was read, if it is not out of date; see `NearTable.fill`."""
+        if mark is not None:
+            self.table.fill(name, mark, kept, left, version=self._tracking.version)
+
+    def kept(self, name: bytes, value: object, frame: bytes, left: int) -> Kept | None:
+        """Return what to keep of a value: itself, or the frame that it is made of each time.
+
+        Args:
+            name: of the entry.
+            value: what was read.
+            frame: how it stands on the server.
+            left: the milliseconds that it lives, as `symphra_cache._redis_scripts.READ` gives
+                them.
+        """
+        if left <= 0 and left != -1:
+            return None
+        return flat(value) or ((name, frame), self._decoded)
+
+    def _decoded(self, named: tuple[bytes, bytes]) -> object:
+        return self._codec.decode(*named)
+
+    def close(self) -> None:
+        """Serve nothing any more; end the links."""
+        self._tracking.close()
+
+
+def _is_lasting(error: Exception) -> bool:
+    """Tell whether a server refuses to tell, rather than being out of reach."""
+    from redis import ResponseError
+
+    return isinstance(error, ResponseError)
