@@ -70,6 +70,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_sentinel",
         "_redis_talks",
         "_redis_topology",
+        "_redis_unsent",
         "_memory_store",
         "_expiry",
         "_eviction",
