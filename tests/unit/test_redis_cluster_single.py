@@ -256,6 +256,7 @@ def test_a_first_look_that_fails_fails_for_all_who_wait_for_it(
         )
         assert time.monotonic() - begun < 3 * 0.5 + A_LITTLE
         assert len(told) == 32
+        assert not any("CLUSTERDOWN" in one for one in told)  # what the nodes did not say
         assert cache.stats().errors == 32
         # Each node was connected to by those alone who looked, few however many waited.
         assert sum(node._count for node in fakes.nodes) <= 6
