@@ -24,24 +24,26 @@ def is_unsent(error: BaseException) -> bool:
 
 
 def exchange_or_tell(pool: Any, *command: Any) -> Any:
-    """Do what `BlockingTalk.exchange` does; an error before the command is sent is marked."""
+    """Do what `ThreadPool.exchange` does; an error before the command is sent is marked."""
     # Hot path.
     try:
         connection = pool.get_connection()
     except Exception as error:
         mark_unsent(error)
         raise
+    replies: list[Any] = []
     try:
         pool.send(connection, connection.pack_command(*command))
-        reply = connection.read_response()
+        pool.read_replies(connection, 1, replies)
     except BaseException as error:
         pool.note(connection, error)
         raise
-    else:
-        pool.breaker.succeeded()
-        return reply
     finally:
         pool.release(connection)
+    pool.breaker.succeeded()
+    if isinstance(replies[0], Exception):
+        raise replies[0]
+    return replies[0]
 
 
 async def aexchange_or_tell(pool: Any, *command: Any) -> Any:
