@@ -118,6 +118,22 @@ def test_a_single_call_counts_a_failure_of_its_node_once(fakes: FakeCluster, cal
             call(cache, "get", key)
 
 
+def test_an_answer_to_a_single_call_has_its_node_s_failures_counted_anew(
+    fakes: FakeCluster, call: Caller
+) -> None:
+    (key,), (other,) = fakes.keys(0, 1), fakes.keys(1, 1)
+    fakes.nodes[1].answer = lambda _: bulk(b"7")
+    with opened(fakes) as cache:
+        for _ in range(3):
+            fakes.nodes[0].answer = lambda _: b"-LOADING not yet\r\n"
+            for _ in range(4):
+                with pytest.raises(BackendUnavailableError, match="not yet"):
+                    call(cache, "get", key)
+            fakes.nodes[0].answer = lambda _: bulk(b"7")
+            time.sleep(0.3)  # so that the other call looks at the map, and finds it right
+            assert [call(cache, "get", one) for one in (other, key)] == [7, 7]
+
+
 def test_a_script_that_its_node_does_not_know_is_sent_to_it_once(
     fakes: FakeCluster, call: Caller
 ) -> None:
