@@ -64,11 +64,15 @@ class FakeNode:
         """What it has heard, asking for the map left out."""
         return [words for _, words in list(self.heard) if words[0] != b"CLUSTER"]
 
-    def close(self) -> None:
-        """Close everything and wait for the threads."""
+    def refuse(self) -> None:
+        """Refuse new connections; those that are open stay."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+    def close(self) -> None:
+        """Close everything and wait for the threads."""
+        self.refuse()
         for end in self._ends:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -72,12 +72,14 @@ class LineServer:
     Attributes:
         clients: all connections that there were.
         answer: gives the reply to a command; ``None`` for none yet.
+        refuse: has new connections refused; those that are open stay.
     """
 
     def __init__(self) -> None:
         self.clients: list[Client] = []
         self.answer: Callable[[Command], bytes | None] = lambda _: None
         self.url = ""
+        self.refuse: Callable[[], None] = lambda: None
 
     @property
     def commands(self) -> list[Command]:
@@ -96,6 +98,7 @@ async def line_server() -> AsyncIterator[LineServer]:
     server = LineServer()
     loop = asyncio.get_running_loop()
     listener = await loop.create_server(lambda: Client(server), HOST, 0)
+    server.refuse = listener.close
     server.url = f"redis://{HOST}:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server

@@ -11,7 +11,9 @@ from random import sample
 from time import monotonic
 
 from symphra_cache._redis_breaker import NodeBreaker
-from symphra_cache._redis_slots import read_slots, told_host
+from symphra_cache._redis_errors import is_answer
+from symphra_cache._redis_slots import read_slots, slot_of, told_host
+from symphra_cache._redis_unsent import is_unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +40,14 @@ class Cluster:
         seeds: some of its nodes.
         breaker: when the circuit to a node opens.
         seconds: that a call may take.
+
+    Attributes:
+        slots: who serves what, ``None`` if nothing is known.
+        is_stale: whether that may be out of date.
+        version: rises whenever a node sent a command on, for good or for once, before the command
+            is sent there, and whenever a map is learned that differs from what was known. So a
+            reply has come from the node that served its name when the call began, as far as was
+            known then, if this is what it was then.
     """
 
     def __init__(
@@ -46,7 +56,6 @@ class Cluster:
         self._seconds = seconds
         self.slots: SlotMap | None = None
         self.is_stale: bool = True
-        # Rises when a reply may have come from another node than was thought.
         self.version: int = 0
         self._seeds: list[Address] = list(seeds)
         self._settings = breaker
@@ -107,12 +116,20 @@ class Cluster:
         if address in self._seeds:
             self._seeds = [*(seed for seed in self._seeds if seed != address), address]
 
-    def note_moved(self, slot: int, address: Address) -> None:
-        """Take a slot's new owner from who had it before."""
-        if self.slots is not None:
+    def learn(self, slots: SlotMap) -> None:
+        """Take a new map."""
+        is_new = self.slots is None or self.slots.owners != slots.owners
+        self.slots, self.is_stale = slots, False
+        # After the map: who sees the old number, but the new map, is told of a change in vain.
+        self.version += is_new
+
+    def note_redirect(self, slot: int, address: Address, *, is_for_good: bool) -> None:
+        """Note that a node has sent a command on; take a slot's new owner from who had it."""
+        if is_for_good and self.slots is not None:
             self.slots.owners[slot] = address
             # More may have changed.
             self.is_stale = True
+        self.version += 1
 
 
 class Refresh:
@@ -147,8 +164,7 @@ class Refresh:
         if slots is None:
             self.failed(_no_slots())
         else:
-            self._cluster.slots, self._cluster.is_stale = slots, False
-            self._cluster.version += 1
+            self._cluster.learn(slots)
 
     def failed(self, error: Exception) -> None:
         """Note that the node has not told."""
@@ -164,6 +180,7 @@ class Batch:
         places: where the replies belong; ``None`` for that to ``ASKING``.
         commands: in the same order.
         is_read: whether all replies have come.
+        is_lost: whether none are to be waited for.
     """
 
     __slots__ = ("address", "commands", "is_lost", "is_read", "places")
@@ -206,11 +223,9 @@ class ClusterCall:
         commands: Sequence[tuple[Any, ...]],
         until: float,
     ) -> None:
-        from redis.crc import key_slot
-
         self.replies: list[Any] = [None] * len(commands)
         self._cluster = cluster
-        self._slots = [key_slot(name) for name in names]
+        self._slots = [slot_of(name) for name in names]
         self._commands = commands
         self.until: float = until
         self._rounds = 0
@@ -279,11 +294,9 @@ class ClusterCall:
         from redis import exceptions
 
         if isinstance(error, exceptions.AskError):
-            self._cluster.version += 1
             address = told_host(error.host, asked), int(error.port)
             is_ask = not isinstance(error, exceptions.MovedError)
-            if not is_ask:
-                self._cluster.note_moved(self._slots[place], address)
+            self._cluster.note_redirect(self._slots[place], address, is_for_good=not is_ask)
             if self._rounds < _ROUNDS and not self.is_over:
                 self._due[place] = address, is_ask
             else:
@@ -302,11 +315,30 @@ class ClusterCall:
 
     def unsent(self, batch: Batch, error: Exception) -> None:
         """Note that a node could not be reached: nothing has been applied."""
+        batch.is_lost = True
         self._cluster.is_stale = True
         for place in batch.places:
             if place is not None:
                 self.replies[place] = error
                 self._unsent[place] = batch.address
+
+    def take_up(self, address: Address, error: Exception) -> None:
+        """Go on after the only command was sent, as the first step, and failed.
+
+        Args:
+            address: to which node.
+            error: what came of it.
+        """
+        self._due, self._rounds = {}, 1
+        batch = Batch(address)
+        batch.add(0, self._commands[0], asking=False)
+        if is_unsent(error):
+            self.unsent(batch, error)
+        elif is_answer(error):
+            self.until = self._cluster.deadline()  # the node has answered: no time was lost
+            self.answered(batch, [error])
+        else:
+            self.lost(batch, [], error)
 
     def reroute(self) -> None:
         """Send what could not be sent to who serves it by now, if that is another node."""

@@ -12,6 +12,7 @@ from itertools import compress
 from symphra_cache._redis_lines import Line, fail
 from symphra_cache._redis_pools import LoopPool, closed_pool
 from symphra_cache._redis_replies import packed
+from symphra_cache._redis_unsent import is_unsent, mark_unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,12 +130,16 @@ class LinePool(LoopPool):
     async def exchange(self, *command: Any) -> Any:
         """Send one command; return the reply, or raise it if it is an error."""
         # Hot path: what `Share` does for several commands, in one.
-        if self.is_closed:
-            raise closed_pool()
-        self.breaker.admit()
-        lines = self._lines
-        if not lines or not lines[0].is_usable:
-            await self._any_line()
+        try:
+            if self.is_closed:
+                raise closed_pool()
+            self.breaker.admit()
+            lines = self._lines
+            if not lines or not lines[0].is_usable:
+                await self._any_line()
+        except Exception as error:
+            mark_unsent(error)
+            raise
         text = packed(command)
         if len(text) > LARGE:
             return await self._exchange_alone(text)
@@ -176,7 +181,11 @@ class LinePool(LoopPool):
 
     async def send_alone(self, text: bytes, futures: Sequence[asyncio.Future[Any]]) -> Line:
         """Send what is large on a line of its own, so that others need not wait."""
-        connection = await self.lend(is_admitted=True)
+        try:
+            connection = await self.lend(is_admitted=True)
+        except Exception as error:
+            mark_unsent(error)
+            raise
         line = Line(self, connection, is_own=True)
         self._alive.add(line)
         line.send([text, *[b""] * (len(futures) - 1)], futures)
@@ -189,6 +198,13 @@ class LinePool(LoopPool):
             await self.take_back(line.connection)
         else:
             line.end(None)
+
+    async def note(self, connection: Any, error: BaseException) -> None:
+        """Note what an exchange ended with; who could not connect has told the circuit so."""
+        if is_unsent(error):
+            await self.drop(connection)
+        else:
+            await super().note(connection, error)
 
     @staticmethod
     async def send(connection: Any, packed: Any) -> None:

@@ -25,6 +25,21 @@ def _closed() -> Exception:
     return LostError("the pool is closed")
 
 
+class Look:
+    """A look at a cluster of which nothing is known, that all who want one wait for.
+
+    Args:
+        event: asyncio's or threading's, set when it is over.
+
+    Attributes:
+        error: why nothing is known still, if it failed.
+    """
+
+    def __init__(self, event: Any) -> None:
+        self.event: Any = event
+        self.error: Exception | None = None
+
+
 class _Nodes:
     def __init__(self, options: ClientOptions, cluster: Cluster) -> None:
         self._options = options
@@ -32,6 +47,16 @@ class _Nodes:
         self._pools: dict[Address, Any] = {}
         self._is_closed = False
         self._tidied: SlotMap | None = None  # for this map
+        self._looks: dict[str, Look] = {}  # the one under way, by no name
+
+    def join(self, look: Look) -> Look:
+        """Return the look that is under way: this one, if none was."""
+        return self._looks.setdefault("", look)
+
+    def finish(self, look: Look) -> None:
+        """Have those go on who wait for it."""
+        self._looks.clear()
+        look.event.set()
 
     def tidy(self) -> None:
         """Close the connections to nodes that serve nothing any more, once after each new map."""
@@ -60,6 +85,11 @@ class ThreadNodes(_Nodes):
     def __init__(self, options: ClientOptions, cluster: Cluster) -> None:
         super().__init__(options, cluster)
         self._lock = threading.Lock()
+
+    @staticmethod
+    def new_look() -> Look:
+        """Return a look for which threads can wait."""
+        return Look(threading.Event())
 
     def pool(self, address: Address) -> Any:
         """Return the pool of a node.
@@ -96,6 +126,13 @@ class ThreadNodes(_Nodes):
 
 class LoopNodes(_Nodes):
     """Pools for the tasks of one loop."""
+
+    @staticmethod
+    def new_look() -> Look:
+        """Return a look for which tasks can wait."""
+        from asyncio import Event
+
+        return Look(Event())
 
     def pool(self, address: Address) -> Any:
         """Return the pool of a node.

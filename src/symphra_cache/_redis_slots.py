@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from binascii import crc_hqx
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     Address = tuple[str, int]
 
-__all__ = ["SLOTS", "SlotMap", "read_slots", "told_host"]
+__all__ = ["SLOTS", "SlotMap", "read_slots", "slot_of", "told_host"]
 
 SLOTS = 16_384
 
@@ -29,6 +31,17 @@ class SlotMap:
     def __init__(self, owners: list[Address | None], primaries: frozenset[Address]) -> None:
         self.owners: list[Address | None] = owners
         self.primaries: frozenset[Address] = primaries
+
+
+def slot_of(name: bytes) -> int:
+    """Return the slot of a name: that of what stands in its first braces, if anything does."""
+    # Hot path.
+    if name.find(b"{") >= 0:
+        _, _, rest = name.partition(b"{")
+        tag, closed, _ = rest.partition(b"}")
+        if tag and closed:
+            name = tag
+    return crc_hqx(name, 0) % SLOTS
 
 
 def read_slots(reply: Any, asked: Address) -> SlotMap | None:

@@ -176,6 +176,27 @@ async def test_on_a_cluster_each_node_gets_one_packet(server: LineServer) -> Non
     assert [len(node.clients) for node in (server, other)] == [1, 1]
 
 
+async def test_who_looks_at_a_cluster_first_may_be_cancelled_and_another_looks_for_all(
+    server: LineServer,
+) -> None:
+    url = server.url.replace("redis://", "redis+cluster://")
+    async with CacheManager(RedisBackend(url, socket_timeout=10)) as cache:
+        tasks = reads(cache, 20)
+        await server.until(1)
+        await asyncio.sleep(0.05)  # for what should not come
+        assert len(server.commands) == 1
+        tasks[0].cancel()
+        tasks[7].cancel()
+        await server.until(2)
+        server.answer = numbered
+        server.clients[0].say(slots(server) * 2)
+        outcomes = await within(asyncio.gather(*tasks, return_exceptions=True))
+    for number, outcome in enumerate(outcomes):
+        gone = number in (0, 7)
+        assert isinstance(outcome, asyncio.CancelledError) if gone else outcome == number
+    assert [command[0] for command in server.commands] == [b"CLUSTER"] * 2 + [b"GET"] * 18
+
+
 # --- cancelled ------------------------------------------------------------------------
 
 

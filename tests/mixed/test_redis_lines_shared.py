@@ -297,3 +297,21 @@ async def test_each_call_that_the_server_fails_counts_for_the_circuit(server: Li
         with pytest.raises(BackendUnavailableError, match="circuit open"):
             await cache.aget("k")
         assert len(server.commands) == 3
+
+
+async def test_a_large_bulk_call_that_finds_no_connection_counts_once_for_the_circuit(
+    server: LineServer,
+) -> None:
+    breaker = CircuitBreaker(failures=2, reset_after=60)
+    many = {f"k{number}": b"v" * 1_000 for number in range(30)}
+    async with made(server, breaker=breaker) as cache:
+        server.answer = numbered
+        await cache.aget("k1")
+        server.refuse()
+        for _ in range(2):
+            with pytest.raises(BackendUnavailableError, match="Connect call failed") as caught:
+                await cache.aset_many(many)
+            assert caught.value.failed == list(many)
+        with pytest.raises(BackendUnavailableError, match="circuit open"):
+            await cache.aget("k1")
+        assert len(server.commands) == 1

@@ -73,6 +73,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_talks",
         "_redis_topology",
         "_redis_tracking",
+        "_redis_unsent",
         "_memory_store",
         "_expiry",
         "_eviction",

@@ -14,7 +14,8 @@ from redis.crc import key_slot
 from redis_cluster import shared_cluster
 from symphra_cache import CacheManager
 from symphra_cache._redis_cluster import Cluster, ClusterCall
-from symphra_cache._redis_slots import SLOTS, read_slots, told_host
+from symphra_cache._redis_slots import SLOTS, read_slots, slot_of, told_host
+from symphra_cache._redis_unsent import mark_unsent
 from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
@@ -286,6 +287,81 @@ def test_braces_in_a_key_choose_the_slot_as_redis_does(key: str) -> None:
     tag, closed, _ = rest.partition(b"}")
     known = key_slot(tag) if brace and closed and tag else None
     assert known in (None, key_slot(name))
+
+
+@given(st.text("ab{}", max_size=12), st.binary(max_size=6))
+def test_slots_are_those_of_the_client(text: str, rest: bytes) -> None:
+    name = b"symphra:" + text.encode() + rest
+    assert slot_of(name) == key_slot(name)
+
+
+def one_sent(known: Cluster, error: Exception) -> ClusterCall:
+    """Return a call whose only command was sent to A already, outside of it."""
+    one = call(known, [IN_A])
+    one.take_up(A, error)
+    return one
+
+
+def test_a_command_that_failed_elsewhere_is_gone_on_with_as_if_it_had_been_sent_here() -> None:
+    slot = key_slot(IN_A)
+    known = cluster()
+    assert sent(one_sent(known, moved(slot, B)).batches()) == [(B, ["{b}"])]
+    assert known.is_stale
+    assert sent(one_sent(cluster(), ask(slot, B)).batches()) == [(B, ["!", "{b}"])]
+    lost = exceptions.ConnectionError("cut")
+    for error in (lost, exceptions.ResponseError("OOM")):
+        known = cluster()
+        one = one_sent(known, error)
+        assert one.is_done
+        assert not one.has_unsent
+        assert one.replies == [error]
+        assert known.is_stale is (error is lost)
+    refused = exceptions.ConnectionError("refused")
+    mark_unsent(refused)
+    known = cluster()
+    one = one_sent(known, refused)
+    assert known.is_stale
+    assert one.has_unsent
+    known.learn(read_slots([row(0, SLOTS - 1, *C)], ASKED))
+    one.reroute()
+    assert sent(one.batches()) == [(C, ["{b}"])]
+
+
+def test_a_command_that_failed_elsewhere_counts_as_the_first_round() -> None:
+    one = one_sent(cluster(), moved(key_slot(IN_A), B))
+    turns = 1
+    while turn := one.batches():
+        turns += 1
+        (batch,) = turn
+        one.answered(batch, [moved(key_slot(IN_A), A if batch.address == B else B)])
+    other = call(cluster(), [IN_A])
+    others = 0
+    while turn := other.batches():
+        others += 1
+        other.answered(turn[0], [moved(key_slot(IN_A), A if turn[0].address == B else B)])
+    assert turns == others
+
+
+def test_the_version_rises_with_each_redirect_and_each_map_that_differs() -> None:
+    known = Cluster([A], None, 60)
+    assert known.version == 0
+    rows = [row(0, 8_000, *A), row(8_001, SLOTS - 1, *B)]
+    seen = []
+    for told in (rows, rows[::-1], [row(0, SLOTS - 1, *A)], rows, rows):
+        known.learn(read_slots(told, ASKED))
+        seen.append(known.version)
+    assert seen == [1, 1, 2, 3, 3]
+    one = call(known, [IN_A])
+    one.answered(one.batches()[0], [ask(key_slot(IN_A), B)])
+    assert known.version == 4
+    one.answered(one.batches()[0], [b"OK", moved(key_slot(IN_A), C)])
+    assert known.version == 5
+    known.learn(read_slots(rows, ASKED))  # from somebody who has not heard of it
+    assert known.version == 6
+    one.answered(one.batches()[0], [b"1"])
+    lost = call(known, [IN_A])
+    lost.lost(lost.batches()[0], [], exceptions.ConnectionError("cut"))
+    assert known.version == 6
 
 
 TAGGED = ["{user:1}:a", "{user:1}:b", "{}x", "{}y", "{a}{b}", "a{b", "a}b{", "{{a}}", "键{ü}", " "]

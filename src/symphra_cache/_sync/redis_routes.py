@@ -7,12 +7,15 @@ anew whose connection broke, though it may have been applied.
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 
 from symphra_cache._redis_cluster import ClusterCall
 from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
+from symphra_cache._redis_slots import slot_of
+from symphra_cache._redis_unsent import exchange_or_tell, is_unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,17 +134,29 @@ class SyncManyServers(SyncServers):
 
     def call(self, name: bytes, *command: Any) -> Any:
         """Send a command about a name; return the reply."""
-        (reply,) = self.send_all([name], [command])
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        # Hot path: what a bulk call does, as long as nothing is out of the ordinary.
+        cluster = self._cluster
+        address = None if cluster.is_stale else cluster.owner(slot_of(name))
+        if address is None:
+            return _only(self.send_all([name], [command]))
+        nodes = self._pools.pool()
+        nodes.tidy()
+        until = cluster.deadline()
+        try:
+            return exchange_or_tell(nodes.pool(address), *command)
+        except client_errors() as error:
+            call = ClusterCall(cluster, [name], [command], until)
+            call.take_up(address, error)
+        return _only(self._finish(nodes, call))
 
     def run(self, script: Script, name: bytes, *arguments: Any) -> Any:
         """Run a script on a name, sending its text if its node does not know it yet."""
-        (reply,) = self._run_each(script, [name], *arguments)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        try:
+            return self.call(name, "EVALSHA", script.digest, 1, name, *arguments)
+        except client_errors() as error:
+            if not is_refusal(error, "NOSCRIPT"):
+                raise
+        return self.call(name, "EVAL", script.text, 1, name, *arguments)
 
     def _run_each(self, script: Script, names: list[bytes], *arguments: Any) -> list[Any]:
         commands = [("EVALSHA", script.digest, 1, name, *arguments) for name in names]
@@ -182,13 +197,17 @@ class SyncManyServers(SyncServers):
             self._refresh(nodes, until)
         except client_errors() as error:
             return [error] * len(names)
-        call = ClusterCall(self._cluster, names, commands, until)
-        while not call.is_done:
-            self._turn(nodes, call)
+        return self._finish(nodes, ClusterCall(self._cluster, names, commands, until))
+
+    def _finish(self, nodes: Any, call: ClusterCall) -> list[Any]:
+        """Send what is due, on and on, until nothing is left to send."""
+        while True:
             if call.has_unsent:
                 self._refresh(nodes, call.until)
                 call.reroute()
-        return call.replies
+            if call.is_done:
+                return call.replies
+            self._turn(nodes, call)
 
     def _turn(self, nodes: Any, call: ClusterCall) -> None:
         """Send to each node what is due, then read from each."""
@@ -219,6 +238,9 @@ class SyncManyServers(SyncServers):
         try:
             pool.send(connection, connection.pack_commands(batch.commands))
         except client_errors() as error:
+            if is_unsent(error):
+                call.unsent(batch, error)
+                return
             pool.breaker.failed(error)
             call.lost(batch, [], error)
         else:
@@ -248,11 +270,37 @@ class SyncManyServers(SyncServers):
         Raises:
             redis.RedisError: nothing at all is known of the cluster, and nobody told.
         """
-        cluster = self._cluster
         nodes.tidy()
-        if not cluster.may_refresh():
+        if self._cluster.slots is None:
+            self._look_first(nodes, until)
+        elif self._cluster.may_refresh():
+            self._look(nodes, until)
+
+    def _look_first(self, nodes: Any, until: float) -> None:
+        """Find out who serves what while nothing is known: one does, the others wait for it.
+
+        Who is cancelled leaves it to another.
+        """
+        while self._cluster.slots is None:
+            mine = nodes.new_look()
+            look = nodes.join(mine)
+            if look is not mine:
+                look.event.wait()
+                if look.error is not None:
+                    raise copy(look.error)
+                continue
+            try:
+                self._cluster.may_refresh()
+                self._look(nodes, until)
+            except client_errors() as error:
+                look.error = error
+                raise
+            finally:
+                nodes.finish(look)
             return
-        refresh = cluster.refresh(until)
+
+    def _look(self, nodes: Any, until: float) -> None:
+        refresh = self._cluster.refresh(until)
         for address in refresh:
             try:
                 reply = nodes.pool(address).exchange("CLUSTER", "SLOTS")
@@ -287,3 +335,11 @@ class SyncManyServers(SyncServers):
         self._refresh(nodes, self._cluster.deadline())
         for address in self._cluster.primaries:
             nodes.pool(address).exchange("PING")
+
+
+def _only(replies: list[Any]) -> Any:
+    """Return the only reply, or raise it if it is an error."""
+    (reply,) = replies
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
