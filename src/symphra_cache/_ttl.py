@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import repeat
 from math import isfinite
 
 from symphra_cache.exceptions import ConfigurationError, InvalidTTLError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from symphra_cache.types import TTL
 
-__all__ = ["DECADE", "MAX_TTL_MS", "checked_jitter", "milliseconds", "spread"]
+__all__ = ["DECADE", "MAX_TTL_MS", "checked_jitter", "lifetimes", "milliseconds", "spread"]
 
 MAX_TTL_MS = 36_525 * 86_400_000  # 100 years of 365.25 days
 DECADE = 3652 * 86_400
@@ -87,3 +90,20 @@ def spread(ttl: TTL, jitter: float) -> TTL:
     from random import random  # a program without jitter never pays for the import
 
     return min(whole * (1 + jitter * (2 * random() - 1)), MAX_TTL_MS) / 1000
+
+
+def lifetimes(whole: int | None, jitter: float) -> Iterator[int | None]:
+    """Return, without end, the lifetimes of entries that are written together.
+
+    Args:
+        whole: milliseconds, as `milliseconds` gives them.
+        jitter: each is moved at random by at most this share of it, both ways.
+    """
+    return _spread(whole, jitter) if jitter and whole else repeat(whole)
+
+
+def _spread(whole: int, jitter: float) -> Iterator[int]:
+    from random import random
+
+    while True:
+        yield round(min(whole * (1 + jitter * (2 * random() - 1)), MAX_TTL_MS)) or 1
