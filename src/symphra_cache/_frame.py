@@ -109,10 +109,12 @@ class FrameCodec:
         compress = getattr(serializer, "compress", None)
         self._compress = _COMPRESSORS.get(compress) if isinstance(compress, str) else None
         self._compress_over = getattr(serializer, "compress_over", 1024)
-        # Up to this size a payload is neither too large nor to be compressed.
-        self._unremarkable = max_value_bytes
+        # Up to this size a payload is small, and neither too large nor to be compressed or signed.
+        self._unremarkable = min(max_value_bytes, _SMALL)
         if self._compress is not None:
-            self._unremarkable = min(max_value_bytes, self._compress_over)
+            self._unremarkable = min(self._unremarkable, self._compress_over)
+        if self._sign is not None:
+            self._unremarkable = -1
         # How nearly all frames begin: the part of the header that does not change.
         self._start = bytes((*MAGIC, VERSION, self._codec, VALUE, self._flags))
         self._plain = self._start if self._sign is None else None
@@ -158,8 +160,9 @@ class FrameCodec:
         if tags or window_ms or cost_us or size > self._unremarkable:
             return self._encoded(name, payload, window_ms, cost_us, tags, nonce)
         # Nearly all frames: the same as the long way makes, at half its price.
-        head = write_header(self._start, 0, 0, 0, nonce or new_nonce(), 0, size, size)
-        return self._sealed(name, head, payload)
+        nonce = nonce or new_nonce()
+        body = write_header(self._start, 0, 0, 0, nonce, 0, size, size) + payload
+        return body + crc32(name + body, len(name)).to_bytes(4, "little")
 
     def _encoded(
         self,
@@ -214,9 +217,6 @@ class FrameCodec:
             body = head + payload
             return body + self._sign(name, body)
         # Begun with the name's length, so that no byte can pass from the name to the frame.
-        if len(payload) <= _SMALL:
-            body = head + payload
-            return body + crc32(name + body, len(name)).to_bytes(4, "little")
         checksum = crc32(payload, crc32(head, crc32(name, len(name))))
         return b"".join((head, payload, checksum.to_bytes(4, "little")))
 
@@ -245,16 +245,17 @@ class FrameCodec:
         except Exception as error:  # a payload may make its reader raise anything
             raise CorruptFrameError("unreadable payload") from error
 
-    def decode_many(self, pairs: Sequence[tuple[bytes, bytes]]) -> list[object]:
+    def decode_many(self, names: Sequence[bytes], frames: Sequence[bytes]) -> list[object]:
         """Return the values of many frames; in place of one that can't be read, the error.
 
         Args:
-            pairs: names with what is stored under them.
+            names: under which they were stored.
+            frames: what stands there.
         """
         # Hot path: what `decode` does, with the least calls for frames that are plain and small.
         head, sizes = self._plain_head, dict[int, bytes]()
-        payloads, places, others = [], [], []
-        for place, (name, frame) in enumerate(pairs):
+        payloads: list[bytes | None] = []
+        for name, frame in zip(names, frames, strict=True):
             total = len(frame)
             if (
                 frame[:16] == head
@@ -262,20 +263,19 @@ class FrameCodec:
                 and crc32(name + frame, len(name)) == _RESIDUE
             ):
                 payloads.append(frame[HEADER_SIZE:-CHECKSUM_SIZE])
-                places.append(place)
             else:
-                others.append(place)
-        values = self._values(payloads)
+                payloads.append(None)
+        plain = [one for one in payloads if one is not None] if None in payloads else payloads
+        values = self._values(plain)  # type: ignore[arg-type]
         if values is None:
-            return [self._decoded_or_error(*pair) for pair in pairs]
-        if not others:
+            return list(map(self._decoded_or_error, names, frames))
+        if plain is payloads:
             return values
-        found: list[object] = [None] * len(pairs)
-        for place, value in zip(places, values, strict=True):
-            found[place] = value
-        for place in others:
-            found[place] = self._decoded_or_error(*pairs[place])
-        return found
+        rest = iter(values)
+        return [
+            self._decoded_or_error(name, frame) if payload is None else next(rest)
+            for name, frame, payload in zip(names, frames, payloads, strict=True)
+        ]
 
     def _sizes(self, total: int, known: dict[int, bytes]) -> bytes:
         """Return how the sizes stand in the header of a plain frame of so many bytes."""

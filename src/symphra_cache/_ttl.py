@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import repeat
 from math import isfinite
 
 from symphra_cache.exceptions import ConfigurationError, InvalidTTLError
@@ -92,17 +91,13 @@ def spread(ttl: TTL, jitter: float) -> TTL:
     return min(whole * (1 + jitter * (2 * random() - 1)), MAX_TTL_MS) / 1000
 
 
-def lifetimes(whole: int | None, jitter: float) -> Iterator[int | None]:
-    """Return, without end, the lifetimes of entries that are written together.
+def lifetimes(whole: int, jitter: float) -> Iterator[int]:
+    """Yield, without end, the lifetimes of entries that are written together.
 
     Args:
         whole: milliseconds, as `milliseconds` gives them.
         jitter: each is moved at random by at most this share of it, both ways.
     """
-    return _spread(whole, jitter) if jitter and whole else repeat(whole)
-
-
-def _spread(whole: int, jitter: float) -> Iterator[int]:
     from random import random
 
     while True:

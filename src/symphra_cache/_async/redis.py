@@ -52,7 +52,7 @@ class AsyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             await self._acall(name, "UNLINK", name)
             return True
-        expiry = () if lifetime is None else ("PX", lifetime)
+        expiry = () if lifetime is None else ("PX", b"%d" % lifetime)
         await self._acall(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True

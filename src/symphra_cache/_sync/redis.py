@@ -52,7 +52,7 @@ class SyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             self._call(name, "UNLINK", name)
             return True
-        expiry = () if lifetime is None else ("PX", lifetime)
+        expiry = () if lifetime is None else ("PX", b"%d" % lifetime)
         self._call(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True
