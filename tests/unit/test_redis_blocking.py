@@ -61,6 +61,7 @@ def test_what_a_server_pushes_is_no_reply(scripted: ScriptedRedis) -> None:
     with CacheManager(RedisBackend(scripted.url)) as cache:
         assert [cache.get("k") for _ in range(3)] == [7, 7, 7]
         assert cache.set_many({"a": 1, "b": 2}, ttl=9) == []
+        assert cache.get("k") == 7
     assert len(scripted._clients) == 1
 
 
@@ -98,7 +99,20 @@ def test_an_error_is_an_answer_unless_it_refuses_the_connection(
         for name, *arguments in (("get", "k"), ("set_many", {"a": 1, "b": 2}, 9)) * 2:
             with pytest.raises(BackendUnavailableError):
                 getattr(cache, name)(*arguments)
+        assert (cache.stats().sets, cache.stats().errors) == (0, 4)
     assert len(scripted._clients) == (1 if is_kept else 4)
+
+
+@pytest.mark.parametrize("reply", [b"", b"$", b"$5\r\nab", SEVEN[:-1]])
+def test_the_end_of_a_connection_is_an_outage(scripted: ScriptedRedis, reply: bytes) -> None:
+    scripted.misbehave(reply, ends=True)
+    with CacheManager(RedisBackend(scripted.url)) as cache:
+        with pytest.raises(BackendUnavailableError, match="closed"):
+            cache.get("k")
+        with pytest.raises(BackendUnavailableError) as caught:
+            cache.set_many({"a": 1, "b": 2})
+        assert caught.value.failed == ["a", "b"]
+    assert scripted.commands.count("GET") == 1
 
 
 def test_who_sends_a_bit_in_time_is_not_late() -> None:
