@@ -16,7 +16,7 @@ from symphra_cache.exceptions import (
     SerializationError,
     ValueTooLargeError,
 )
-from symphra_cache.serializers import PickleSerializer, _compression
+from symphra_cache.serializers import MessagePackSerializer, PickleSerializer, _compression
 from symphra_cache.serializers._base import checked_codec
 from symphra_cache.serializers._header import (
     CHECKSUM_SIZE,
@@ -120,9 +120,10 @@ class FrameCodec:
         self._plain = self._start if self._sign is None else None
         # The same with no tags and no window, for many frames at once.
         self._plain_head = None if self._plain is None else self._start + bytes(10)
-        self._loads_many: Callable[[list[bytes]], list[object]] | None = getattr(
-            serializer, "_loads_many", None
-        )
+        self._loads_many: Callable[[list[bytes]], list[object]] | None = None
+        # Not if a subclass reads otherwise.
+        if getattr(type(serializer), "loads", None) is MessagePackSerializer.loads:
+            self._loads_many = getattr(serializer, "_loads_many", None)
 
     def encode(
         self,

@@ -59,6 +59,14 @@ def test_plain_values_only_and_none_at_all() -> None:
     assert agree(codec, written(codec, [["extended", 1j]])) == [["extended", 1j]]
 
 
+def test_a_serializer_that_reads_otherwise_is_asked_for_each() -> None:
+    class Shouting(MessagePackSerializer):
+        def loads(self, data: bytes) -> object:
+            return str(super().loads(data)).upper()
+
+    assert agree(FrameCodec(Shouting()), written(codec, ["a", "b"])) == ["A", "B"]
+
+
 def test_what_a_frame_can_carry() -> None:
     made = {
         "plain": {},
