@@ -184,7 +184,7 @@ class RedisKeyspaceState:
     def _decoded_many(self, names: Sequence[bytes], replies: Sequence[bytes]) -> list[Any]:
         values: list[Any] = []
         others: list[int] = []
-        if self._store.plain_integers:
+        if self._store.plain_integers and any(map(bytes.isdigit, replies)):
             for place, reply in enumerate(replies):
                 # See `_decoded`.
                 if reply.isdigit() and reply[0] != _ZERO and len(reply) < _DIGITS:
