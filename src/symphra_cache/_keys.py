@@ -23,9 +23,15 @@ __all__ = [
     "checked_mapping",
     "checked_namespace",
     "encoded_key",
+    "named_keys",
+    "named_mapping",
 ]
 
 MAX_KEY_BYTES = 1024
+# A text of so many characters is not too long, whatever they are.
+_SHORT = MAX_KEY_BYTES // 4
+# What keys mostly stand in, which can be iterated and is no single key.
+_COLLECTIONS = frozenset({list, tuple, set, frozenset, dict, type({}.keys())})
 
 _NAMESPACE_CHARACTERS = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
@@ -93,6 +99,45 @@ def checked_keys(keys: Iterable[object]) -> list[str]:
         raise InvalidKeyError(
             f"keys must be an iterable of keys, got {type(keys).__name__}"
         ) from None
+
+
+def named_keys(prefix: bytes, keys: Iterable[object]) -> dict[str, bytes]:
+    """Return the keys of a bulk call, each once, in the order asked, with their stored names.
+
+    Args:
+        prefix: what stands before each key in its name.
+        keys: the keys; refused is what `checked_keys` refuses.
+    """
+    if type(keys) not in _COLLECTIONS:
+        keys = checked_keys(keys)
+    names = {}
+    for key in keys:
+        # Nearly all pass here; what is left to be found out about them, encoding does.
+        if type(key) is not str or not 0 < len(key) <= _SHORT:
+            key = checked_key(key)
+        try:
+            names[key] = prefix + key.encode()
+        except UnicodeEncodeError:
+            checked_key(key)
+            raise
+    return names
+
+
+def named_mapping(prefix: bytes, mapping: Mapping[str, V]) -> tuple[dict[str, bytes], list[V]]:
+    """Return the keys of what ``set_many`` was given with their stored names, and the values.
+
+    Args:
+        prefix: what stands before each key in its name.
+        mapping: keys and values; refused is what `checked_mapping` refuses.
+    """
+    if type(mapping) is not dict:
+        mapping = checked_mapping(mapping)
+    pairs = list(mapping.items())
+    names = named_keys(prefix, [key for key, _ in pairs])
+    if len(names) != len(pairs):
+        # Keys of types of their own, which differ though their text does not.
+        return named_mapping(prefix, checked_mapping(dict(pairs)))
+    return names, [value for _, value in pairs]
 
 
 def checked_mapping(mapping: Mapping[str, V]) -> dict[str, V]:

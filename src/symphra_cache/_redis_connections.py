@@ -15,35 +15,12 @@ import time
 import redis
 import redis.asyncio
 
+from symphra_cache._redis_direct import Connection, Direct
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from typing import Any
-
-    class Connection:
-        """What redis-py's connections have, of either face, as far as it is used here."""
-
-        host: str
-        port: int
-        is_connected: bool
-        ssl_context: Any
-        _parser: Any
-        _reader: Any
-        _sock: Any
-        _writer: Any
-
-        def __init__(self, **options: Any) -> None: ...
-        def connect(self) -> Any: ...
-        def connect_check_health(self, *arguments: Any, **named: Any) -> Any: ...
-        def _connect(self) -> Any: ...
-        def on_connect_check_health(self, *arguments: Any, **named: Any) -> Any: ...
-        def send_command(self, *arguments: Any, **named: Any) -> Any: ...
-        def _send_packed_command(self, command: Any) -> Any: ...
-        def read_response(self, *arguments: Any, **named: Any) -> Any: ...
-        def disconnect(self, *arguments: Any, **named: Any) -> Any: ...
-
-else:
-    Connection = object
 
 __all__ = [
     "ASYNCIO",
@@ -100,7 +77,7 @@ class _Hurried:
         return self._sock
 
 
-class Bounded(Connection):
+class Bounded(Direct):
     """Mixin for redis-py's blocking connections. For one thread at a time."""
 
     # When connecting has to be done, ``None`` while it is not under way.
@@ -155,6 +132,7 @@ class Bounded(Connection):
         self._until, self._sock = None, sock
         # Nothing is left unread, so it loses nothing when it begins anew, on the socket itself.
         self._parser.on_connect(self)
+        self.begin()
 
     def disconnect(self, *arguments: Any, nowait: bool = False, **named: Any) -> None:
         """Close it. There is nothing to wait for; redis-py 6 takes no such word."""
@@ -162,9 +140,6 @@ class Bounded(Connection):
 
     def _complete(self) -> None:
         """Do what else belongs to connecting, after the greeting."""
-
-    def suspect(self) -> None:
-        """Note that the server may not be the right one any more; see `_redis_sentinel`."""
 
 
 def check_writer(connection: Any) -> None:

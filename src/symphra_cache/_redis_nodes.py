@@ -114,7 +114,7 @@ class ThreadNodes(_Nodes):
         with self._lock:
             for pool in self._taken_idle():
                 # Not the pool itself: another thread may be about to take one from it.
-                pool.disconnect(inuse_connections=False)
+                pool.disconnect_idle()
 
     def close(self) -> None:
         """Close all."""

@@ -12,22 +12,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 import time
 from collections import deque
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import redis
 import redis.asyncio
 
-from symphra_cache._redis_talks import BlockingTalk, LoopTalk
+from symphra_cache._redis_replies import packed
+from symphra_cache._redis_talks import GRACE, BlockingTalk, LoopTalk
+from symphra_cache._redis_unsent import mark_unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from symphra_cache._redis_breaker import NodeBreaker
+    from symphra_cache._redis_connections import Bounded
 
 __all__ = ["LoopPool", "ThreadPool", "closed_pool", "taken_writers"]
 
@@ -47,69 +50,134 @@ def _check_wait(pool: ThreadPool | LoopPool, seconds: float) -> None:
         raise redis.TimeoutError("Timeout waiting for others, whom the server does not answer")
 
 
-class ThreadPool(BlockingTalk, redis.ConnectionPool):
+class ThreadPool(BlockingTalk):
     """Connections for which threads queue. Safe to close from any thread.
+
+    Not redis-py's, whose own costs nearly as much as all the rest of a call: what is lent last
+    is lent first, and whoever comes has a turn or waits for one. Lists and queues keep
+    themselves whole among threads.
 
     Args:
         breaker: the circuit of the server.
         max_connections: how many there are at the most.
-        options: redis-py's.
+        connection_class: redis-py's, with `Bounded` in front.
+        options: of the connections.
+
+    Attributes:
+        connection_kwargs: the options.
     """
 
-    def __init__(self, breaker: NodeBreaker, *, max_connections: int, **options: Any) -> None:
+    def __init__(
+        self,
+        breaker: NodeBreaker,
+        *,
+        max_connections: int,
+        connection_class: Callable[..., Bounded],
+        **options: Any,
+    ) -> None:
         self.breaker: NodeBreaker = breaker
         self.is_closed = False
-        self._turns = threading.Semaphore(max_connections)
-        super().__init__(max_connections=max_connections, **options)
+        self.connection_kwargs: dict[str, Any] = options
+        self._connection_class = connection_class
+        self._most = max_connections
+        self._begin()
 
-    def get_connection(self, *_: Any, **__: Any) -> Any:
-        """Lend a connection, waiting for one as long as it takes."""
+    def _begin(self) -> None:
+        """Begin without a connection, in the process that this is."""
+        self._pid = os.getpid()
+        self._idle: deque[Bounded] = deque()
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._most):
+            self._turns.put(None)
+
+    def get_connection(self) -> Bounded:
+        """Lend a connection, waiting for one as long as it takes; an error is marked as unsent."""
+        # Hot path.
+        if self._pid != os.getpid():
+            self._begin()
         begun = 0.0
-        if not self._turns.acquire(blocking=False):
+        try:
+            self._turns.get_nowait()
+        except Empty:
             begun = time.monotonic()
-            self._turns.acquire()
+            self._turns.get()
         try:
             if self.is_closed:
                 raise closed_pool()
             if begun:
                 _check_wait(self, time.monotonic() - begun)
             self.breaker.admit()
-        except BaseException:
-            self._turns.release()
+            connection = self._taken()
+        except BaseException as error:
+            self._turns.put(None)
+            mark_unsent(error)
             raise
+        if not connection.is_ready:
+            self._make_ready(connection)
+        return connection
+
+    def _taken(self) -> Bounded:
         try:
-            return super().get_connection()  # if it fails, it releases what it took
-        except Exception as error:
+            return self._idle.pop()
+        except IndexError:
+            return self._connection_class(**self.connection_kwargs)
+
+    def _make_ready(self, connection: Bounded) -> None:
+        try:
+            connection.make_ready()
+        except BaseException as error:
             self.breaker.failed(error)
+            connection.disconnect()
+            self.release(connection)
+            mark_unsent(error)
             raise
+
+    def exchange(self, *command: Any) -> Any:
+        """Send one command; return the reply, or raise it if it is an error."""
+        # Hot path.
+        connection = self.get_connection()
+        try:
+            reply = connection.ask(packed(command))
+        except BaseException as error:
+            self.note(connection, error)
+            raise
+        else:
+            self.breaker.succeeded()
+            return reply
+        finally:
+            self.release(connection)
+
+    @staticmethod
+    def read_replies(
+        connection: Bounded, count: int, replies: list[Any], *, is_late: bool = False
+    ) -> None:
+        """Read so many replies; see `BlockingTalk.read_replies`."""
+        connection.read_replies(count, replies, GRACE if is_late else None)
 
     @property
     def is_lending(self) -> bool:
         """Whether somebody has a connection now."""
-        return bool(self._in_use_connections)
+        return self._turns.qsize() < self._most
 
-    def make_connection(self) -> Any:
-        """Make a connection, or give back the turn that was taken for it."""
-        try:
-            return super().make_connection()
-        except BaseException:
-            self._turns.release()
-            raise
-
-    def release(self, connection: Any) -> None:
+    def release(self, connection: Bounded) -> None:
         """Take back a connection."""
-        try:
-            if self.is_closed:
-                connection.disconnect()
-            super().release(connection)
-        finally:
-            self._turns.release()
+        # First, so that either who closes the pool finds it there, or we find the pool closed.
+        self._idle.append(connection)
+        if self.is_closed:
+            self.disconnect_idle()
+        self._turns.put(None)
+
+    def disconnect_idle(self) -> None:
+        """Disconnect what is not lent now."""
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().disconnect()
 
     def close(self) -> None:
         """Close what is not lent now, and the rest when it comes back."""
         self.is_closed = True
-        if self.pid == os.getpid():  # else its locks are the parent's, and may be held for ever
-            self.disconnect(inuse_connections=False)
+        if self._pid == os.getpid():
+            self.disconnect_idle()
 
 
 class LoopPool(LoopTalk, redis.asyncio.ConnectionPool):

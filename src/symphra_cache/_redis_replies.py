@@ -1,4 +1,4 @@
-"""Redis's protocol for `symphra_cache._redis_lines`: commands as bytes, and bytes as replies.
+"""Redis's protocol, for both faces: commands as bytes, and bytes as replies.
 
 By hiredis where it is installed, else by what is here. redis-py's own parsers for loops wait for
 each reply in a coroutine; these are fed with what has come, and give the replies that are whole.
@@ -117,9 +117,9 @@ class PythonReader:
         line = yield from self._line()
         kind, rest = line[:1], line[1:]
         if kind in (b"$", b"=", b"!"):
-            return (yield from self._text(kind, int(rest)))
+            return (yield from self._text(kind, _size(rest)))
         if kind in (b"*", b"~", b">", b"%", b"|"):
-            return (yield from self._several(kind, int(rest)))
+            return (yield from self._several(kind, _size(rest)))
         return self._simple(kind, rest)
 
     def _text(self, kind: bytes, size: int) -> Generator[Any, None, Any]:
@@ -158,6 +158,13 @@ class PythonReader:
             case b",":
                 return float(rest)
         raise InvalidResponse(f"Protocol Error: {kind!r}")
+
+
+def _size(text: bytes) -> int:
+    size = int(text)
+    if size < -1:  # which stands for nothing at all
+        raise InvalidResponse(f"Protocol Error: a size of {size}")
+    return size
 
 
 def _python_reader(error: Callable[[str], Exception]) -> Reader:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from symphra_cache._redis_breaker import NodeBreaker
 
-__all__ = ["BlockingTalk", "InjectedLoopPool", "InjectedPool", "LoopTalk"]
+__all__ = ["GRACE", "BlockingTalk", "InjectedLoopPool", "InjectedPool", "LoopTalk"]
 
-# Seconds.
-_GRACE = 0.02
+GRACE = 0.02
+"""Seconds in which is fetched what is there already."""
 
 
 class BlockingTalk:
@@ -71,7 +71,7 @@ class BlockingTalk:
             is_late: whether to wait no longer than it takes to fetch what is there already.
         """
         if is_late:
-            connection._sock.settimeout(_GRACE)
+            connection._sock.settimeout(GRACE)
         while len(replies) < count:
             try:
                 replies.append(connection.read_response())
@@ -126,7 +126,7 @@ class LoopTalk:
     ) -> None:
         """Read so many replies; see the blocking twin."""
         try:
-            async with asyncio.timeout(_GRACE if is_late else None) as limit:
+            async with asyncio.timeout(GRACE if is_late else None) as limit:
                 while len(replies) < count:
                     try:
                         replies.append(await connection.read_response())
@@ -134,7 +134,7 @@ class LoopTalk:
                         replies.append(error)
                     if is_late:
                         # Many take their time, though all have come long since.
-                        limit.reschedule(asyncio.get_running_loop().time() + _GRACE)
+                        limit.reschedule(asyncio.get_running_loop().time() + GRACE)
         except TimeoutError:
             raise redis.TimeoutError("Timeout reading: the time of the call is up") from None
 

@@ -12,9 +12,11 @@ from symphra_cache.exceptions import ConfigurationError, InvalidTTLError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from symphra_cache.types import TTL
 
-__all__ = ["DECADE", "MAX_TTL_MS", "checked_jitter", "milliseconds", "spread"]
+__all__ = ["DECADE", "MAX_TTL_MS", "checked_jitter", "lifetimes", "milliseconds", "spread"]
 
 MAX_TTL_MS = 36_525 * 86_400_000  # 100 years of 365.25 days
 DECADE = 3652 * 86_400
@@ -87,3 +89,16 @@ def spread(ttl: TTL, jitter: float) -> TTL:
     from random import random  # a program without jitter never pays for the import
 
     return min(whole * (1 + jitter * (2 * random() - 1)), MAX_TTL_MS) / 1000
+
+
+def lifetimes(whole: int, jitter: float) -> Iterator[int]:
+    """Yield, without end, the lifetimes of entries that are written together.
+
+    Args:
+        whole: milliseconds, as `milliseconds` gives them.
+        jitter: each is moved at random by at most this share of it, both ways.
+    """
+    from random import random
+
+    while True:
+        yield round(min(whole * (1 + jitter * (2 * random() - 1)), MAX_TTL_MS)) or 1

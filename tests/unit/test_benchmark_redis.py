@@ -172,11 +172,12 @@ def test_ours_and_redis_py_run_on_one_server() -> None:
         + """
 with running_server() as address:
     os.environ[SERVER] = address
-    shown("set-dict", "aget", "set-many", "aset-many")
+    shown("set-dict", "threads-16", "aget", "set-many", "aset-many")
 """
     )
     assert [line.removesuffix(" ran") for line in lines] == [
         *("set-dict symphra_cache", "set-dict raw redis-py", "set-dict redis-py and ormsgpack"),
+        *("threads-16 symphra_cache", "threads-16 raw redis-py"),
         *("aget symphra_cache", "aget raw redis.asyncio"),
         "aget raw redis.asyncio, 50 connections",
         *("set-many symphra_cache", "set-many raw redis-py", "set-many raw redis-py, MSET"),

@@ -55,6 +55,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_cluster",
         "_redis_connections",
         "_redis_deployment",
+        "_redis_direct",
         "_redis_errors",
         "_redis_injected",
         "_redis_line_pool",

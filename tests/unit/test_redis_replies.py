@@ -71,7 +71,7 @@ def test_errors_are_replies_and_end_nothing() -> None:
 
 
 def test_what_is_no_reply_is_refused() -> None:
-    for text in (b"?\r\n", b"hello\r\n", b"\r\n"):
+    for text in (b"?\r\n", b"hello\r\n", b"\r\n", b"*-7\r\n", b"$-2\r\n"):
         with pytest.raises(InvalidResponse):
             read([text])
     with pytest.raises(ValueError, match="int"):

@@ -7,10 +7,11 @@ from families.redis.cluster import CLUSTERED
 from families.redis.coroutines import COROUTINES
 from families.redis.near import NEAR
 from families.redis.single import SINGLE
+from families.redis.threads import THREADS
 
 __all__ = ["PACKAGES", "WORKS"]
 
-WORKS = (*SINGLE, *COROUTINES, *BULK, *CLUSTERED, *NEAR)
+WORKS = (*SINGLE, *THREADS, *COROUTINES, *BULK, *CLUSTERED, *NEAR)
 
 # Whose versions a result tells.
 PACKAGES = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from symphra_cache import _redis_scripts as scripts
 from symphra_cache._integers import checked_delta
-from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
-from symphra_cache._redis import HEAD, RedisKeyspaceState
+from symphra_cache._redis import HEAD, RedisKeyspaceState, failures
 from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._ttl import milliseconds
 from symphra_cache.exceptions import NotAnIntegerError
@@ -15,7 +14,7 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from typing import Any
 
     from symphra_cache._redis_near import Kept
@@ -55,7 +54,7 @@ class AsyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             await self._acall(name, "UNLINK", name)
             return True
-        expiry = () if lifetime is None else ("PX", lifetime)
+        expiry = () if lifetime is None else ("PX", b"%d" % lifetime)
         await self._acall(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True
@@ -131,45 +130,34 @@ class AsyncRedisOps(RedisKeyspaceState):
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
-        names = {key: self._name(key) for key in checked_keys(keys)}
+        names = self._names(keys)
         self._require_open()
         replies = await self._routes.aget_all(list(names.values())) if names else []
-        self._require_done(replies, list(names))
-        values = {
-            key: self._opened(name, reply, MISSING)
-            for (key, name), reply in zip(names.items(), replies, strict=True)
-        }
-        return {key: value for key, value in values.items() if value is not MISSING}
+        self._require_done(replies, names)
+        return self._opened_many(names, replies)
 
     async def aset_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
     ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        checked = checked_mapping(mapping)
-        entries = self._prepared_many(checked, ttl, jitter)
+        names, commands = self._prepared_many(mapping, ttl, jitter)
         self._require_open()
-        if milliseconds(ttl) == 0:
-            names = [name for name, _, _ in entries]
-            await self._aremove(names, list(checked), counted=False)
+        if names and not commands:  # they are expired already
+            await self._aremove(list(names.values()), names, counted=False)
             return []
-        commands: list[tuple[Any, ...]] = []
-        for name, lifetime, text in entries:
-            expiry = () if lifetime is None else ("PX", lifetime)
-            commands.append(("SET", name, text, *expiry))
-        replies = await self._routes.asend_all([name for name, _, _ in entries], commands)
-        self._counters.sets += sum([not isinstance(reply, Exception) for reply in replies])
-        self._require_done(replies, list(checked))
+        replies = await self._routes.asend_all(list(names.values()), commands)
+        self._counters.sets += len(replies) - len(failures(replies))
+        self._require_done(replies, names)
         return []
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
-        wanted = list(checked_keys(keys))
-        names = [self._name(key) for key in wanted]
+        names = self._names(keys)
         self._require_open()
-        return await self._aremove(names, wanted)
+        return await self._aremove(list(names.values()), names)
 
     async def _aremove(
-        self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
+        self, names: list[bytes], keys: Collection[str] = (), *, counted: bool = True
     ) -> int:
         """Remove names; an outage tells which of the keys, if given, remain."""
         heads = await self._routes.arun_all(scripts.REMOVE, names)
@@ -269,7 +257,7 @@ class AsyncNearRedisOps(AsyncRedisOps):
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
-        names = {key: self._name(key) for key in checked_keys(keys)}
+        names = self._names(keys)
         self._require_open()
         values = {key: self._near.table.hit(name) for key, name in names.items()}
         cold = {key: name for key, name in names.items() if values[key] is MISSING}

@@ -15,7 +15,7 @@ from symphra_cache._redis_deployment import Routes
 from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._redis_scan import BATCH, ClusterScan, ServerScan
 from symphra_cache._redis_slots import slot_of
-from symphra_cache._redis_unsent import aexchange_or_tell, is_unsent
+from symphra_cache._redis_unsent import is_unsent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class AsyncManyServers(AsyncServers):
         nodes.tidy()
         until = cluster.deadline()
         try:
-            return await aexchange_or_tell(nodes.pool(address), *command)
+            return await nodes.pool(address).exchange(*command)
         except client_errors() as error:
             call = ClusterCall(cluster, [name], [command], until)
             call.take_up(address, error)

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from symphra_cache import _redis_scripts as scripts
 from symphra_cache._integers import checked_delta
-from symphra_cache._keys import checked_keys, checked_mapping
 from symphra_cache._patterns import compile_pattern
-from symphra_cache._redis import HEAD, RedisKeyspaceState
+from symphra_cache._redis import HEAD, RedisKeyspaceState, failures
 from symphra_cache._redis_errors import client_errors, is_refusal
 from symphra_cache._ttl import milliseconds
 from symphra_cache.exceptions import NotAnIntegerError
@@ -15,7 +14,7 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Collection, Iterable, Mapping
     from typing import Any
 
     from symphra_cache._redis_near import Kept
@@ -55,7 +54,7 @@ class SyncRedisOps(RedisKeyspaceState):
         if lifetime == 0:
             self._call(name, "UNLINK", name)
             return True
-        expiry = () if lifetime is None else ("PX", lifetime)
+        expiry = () if lifetime is None else ("PX", b"%d" % lifetime)
         self._call(name, "SET", name, text, *expiry)
         self._counters.sets += 1
         return True
@@ -131,45 +130,34 @@ class SyncRedisOps(RedisKeyspaceState):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
-        names = {key: self._name(key) for key in checked_keys(keys)}
+        names = self._names(keys)
         self._require_open()
         replies = self._routes.get_all(list(names.values())) if names else []
-        self._require_done(replies, list(names))
-        values = {
-            key: self._opened(name, reply, MISSING)
-            for (key, name), reply in zip(names.items(), replies, strict=True)
-        }
-        return {key: value for key, value in values.items() if value is not MISSING}
+        self._require_done(replies, names)
+        return self._opened_many(names, replies)
 
     def set_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
     ) -> list[str]:
         """Store all values, having checked all before the first; return the keys that failed."""
-        checked = checked_mapping(mapping)
-        entries = self._prepared_many(checked, ttl, jitter)
+        names, commands = self._prepared_many(mapping, ttl, jitter)
         self._require_open()
-        if milliseconds(ttl) == 0:
-            names = [name for name, _, _ in entries]
-            self._remove(names, list(checked), counted=False)
+        if names and not commands:  # they are expired already
+            self._remove(list(names.values()), names, counted=False)
             return []
-        commands: list[tuple[Any, ...]] = []
-        for name, lifetime, text in entries:
-            expiry = () if lifetime is None else ("PX", lifetime)
-            commands.append(("SET", name, text, *expiry))
-        replies = self._routes.send_all([name for name, _, _ in entries], commands)
-        self._counters.sets += sum([not isinstance(reply, Exception) for reply in replies])
-        self._require_done(replies, list(checked))
+        replies = self._routes.send_all(list(names.values()), commands)
+        self._counters.sets += len(replies) - len(failures(replies))
+        self._require_done(replies, names)
         return []
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
-        wanted = list(checked_keys(keys))
-        names = [self._name(key) for key in wanted]
+        names = self._names(keys)
         self._require_open()
-        return self._remove(names, wanted)
+        return self._remove(list(names.values()), names)
 
     def _remove(
-        self, names: list[bytes], keys: Sequence[str] = (), *, counted: bool = True
+        self, names: list[bytes], keys: Collection[str] = (), *, counted: bool = True
     ) -> int:
         """Remove names; an outage tells which of the keys, if given, remain."""
         heads = self._routes.run_all(scripts.REMOVE, names)
@@ -269,7 +257,7 @@ class SyncNearRedisOps(SyncRedisOps):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
-        names = {key: self._name(key) for key in checked_keys(keys)}
+        names = self._names(keys)
         self._require_open()
         values = {key: self._near.table.hit(name) for key, name in names.items()}
         cold = {key: name for key, name in names.items() if values[key] is MISSING}

@@ -36,6 +36,8 @@ HEADER_SIZE = _HEADER.size  # 40
 write_header = Struct(">6sHQI8sIII").pack
 # Those fields that a plain read needs: count of tags, window, and the three sizes.
 read_lengths = Struct(">6xHQ12xIII").unpack_from
+# The three sizes: of the tags, of the payload, and of the payload before compression.
+write_sizes = Struct(">III").pack
 
 _TAG_NAME = Struct(">H")
 _TAG_GENERATION = Struct(">Q")
