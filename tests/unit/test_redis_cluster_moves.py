@@ -120,7 +120,7 @@ def test_each_operation_finds_its_key_once_its_slot_has_moved(
         assert target.calls("get") == served + 10
         assert cache.stats().errors == 0
         assert call(cache, "delete_many", [HERE, THERE]) == 2
-        give(cluster, source)
+        cluster.migrate_slots([SLOT], target, source)
         cluster.wait_ok()
 
 

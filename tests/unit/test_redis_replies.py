@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import hiredis
 import pytest
 from redis.exceptions import InvalidResponse, ResponseError
 
-from symphra_cache._redis_replies import NOTHING, PythonReader, packed_in_python
+from symphra_cache._redis_replies import (
+    NOTHING,
+    PythonReader,
+    packed,
+    packed_in_python,
+    reader,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPLIES: dict[bytes, Any] = {
     b"+OK\r\n": b"OK",
@@ -30,29 +38,34 @@ REPLIES: dict[bytes, Any] = {
     b"=7\r\ntxt:abc\r\n": b"abc",
 }
 ALL = b"".join(REPLIES)
-COMMANDS: list[tuple[Any, ...]] = [
-    ("PING",),
-    ("SET", b"k", b"\r\n$0", "PX", 12),
-    ("GET", "键".encode()),
-    ("EVALSHA", "abc", 2, b"", b"\x00\xff", -1, "é"),
-]
+COMMANDS: dict[tuple[Any, ...], bytes] = {
+    ("PING",): b"*1\r\n$4\r\nPING\r\n",
+    ("SET", b"k", b"\r\n$0", "PX", 12): (
+        b"*5\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\n\r\n$0\r\n$2\r\nPX\r\n$2\r\n12\r\n"
+    ),
+    ("GET", "键".encode()): b"*2\r\n$3\r\nGET\r\n$3\r\n\xe9\x94\xae\r\n",
+    ("EVALSHA", "abc", 2, b"", b"\x00\xff", -1, "é"): (
+        b"*7\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n2\r\n$0\r\n\r\n$2\r\n\x00\xff\r\n"
+        b"$2\r\n-1\r\n$2\r\n\xc3\xa9\r\n"
+    ),
+}
 
 
 def read(parts: list[bytes]) -> list[Any]:
-    reader = PythonReader(ResponseError)
+    own = PythonReader(ResponseError)
     found = []
     for part in parts:
-        reader.feed(part)
-        while (reply := reader.gets()) is not NOTHING:
+        own.feed(part)
+        while (reply := own.gets()) is not NOTHING:
             found.append(reply)
     return found
 
 
-def test_what_is_expected_is_what_hiredis_reads() -> None:
-    reader = hiredis.Reader(notEnoughData=NOTHING)
-    reader.feed(ALL)
-    assert [reader.gets() for _ in REPLIES] == list(REPLIES.values())
-    assert reader.gets() is NOTHING
+def test_what_is_expected_is_what_is_read_with_what_is_installed() -> None:
+    installed = reader(ResponseError)
+    installed.feed(ALL)
+    assert [installed.gets() for _ in REPLIES] == list(REPLIES.values())
+    assert installed.gets() is NOTHING
 
 
 def test_replies_are_read_wherever_they_are_cut() -> None:
@@ -88,6 +101,6 @@ def test_large_replies_in_small_pieces_take_time_in_proportion() -> None:
     assert time.monotonic() - begun < 10
 
 
-def test_commands_are_packed_as_hiredis_packs_them() -> None:
-    for command in COMMANDS:
-        assert packed_in_python(command) == hiredis.pack_command(command)
+@pytest.mark.parametrize("pack", [packed, packed_in_python])
+def test_commands_are_packed(pack: Callable[[Any], bytes]) -> None:
+    assert {command: pack(command) for command in COMMANDS} == COMMANDS
