@@ -117,9 +117,9 @@ print(parted.by_pushes < whole.by_pushes / 2)
 
 def test_the_limit_is_named_with_its_remedy() -> None:
     lines = shown("""
-hosts, names = limit(Fleet(writes=10.0))
-print(hosts, outcome(Fleet(hosts=hosts - 1, writes=10.0)).limits, names)
-print(told_limit(Fleet(writes=10.0)))
+hosts, names = limit(Fleet(writes=0.3))
+print(hosts, outcome(Fleet(hosts=hosts - 1, writes=0.3)).limits, names)
+print(told_limit(Fleet(writes=0.3)))
 print(told_limit(Fleet(reads=0.001, writes=0.0, capacity=0)))
 """)
     hosts = lines[0].split()[0]
