@@ -347,10 +347,17 @@ class Near:
         epoch = self._tracking.epoch(name, prefix)
         return None if epoch is None else self.table.mark(name, epoch, version)
 
-    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None, left: int = -1) -> None:
+    def fill(
+        self,
+        name: bytes,
+        mark: Mark | None,
+        kept: Kept | None,
+        left: int = -1,
+        reply: object = None,
+    ) -> None:
         """Keep what was read, if it is not out of date; see `NearTable.fill`."""
         if mark is not None:
-            self.table.fill(name, mark, kept, left, version=self._tracking.version)
+            self.table.fill(name, mark, kept, left, reply, version=self._tracking.version)
 
     def kept(self, name: bytes, value: object, frame: bytes, left: int) -> Kept | None:
         """Return what to keep of a value: itself, or the frame that it is made of each time.
