@@ -155,6 +155,9 @@ class Link:
                 while not self._is_over:
                     self._ask_for_more(session)
                     session.wait()
+            except client_errors() as error:
+                _suspect(connection, error)
+                raise
             finally:
                 session.close()
         finally:
@@ -379,6 +382,15 @@ class Near:
     def close(self) -> None:
         """Serve nothing any more; end the links."""
         self._tracking.close()
+
+
+def _suspect(connection: Any, error: Exception) -> None:
+    """Doubt that the master is the one that sentinels named, as the link to it has broken.
+
+    Else connections that nobody used meanwhile might fill the near cache from a former master.
+    """
+    if not _is_lasting(error) and not getattr(connection, "is_suspect", True):
+        connection.suspect()
 
 
 def _is_lasting(error: Exception) -> bool:
