@@ -7,6 +7,7 @@ nobody may be.
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from symphra_cache.backends import RedisBackend
 
 REGISTERS = 16
-PROGRAM = str(Path(__file__).with_name("near_writer.py"))
+HERE = Path(__file__).parent
 LINKED = "linked"
 LATE = 0.5  # seconds; while a link lives, a read on a busy machine is hardly ever as late
 PATIENCE = 20
@@ -220,24 +221,44 @@ def share_of_hits(load: NearLoad, servers: Sequence[RedisServer], seconds: float
 
 
 @contextmanager
-def foreign_writer(url: str, path: Path) -> Iterator[NearBoard]:
-    """Run a process that writes the registers all the time; yield what is known of them."""
-    board = NearBoard(path, REGISTERS)
-    command = [sys.executable, PROGRAM, url, str(path), str(REGISTERS)]
+def running(program: str, url: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run one of the programs beside this file, which is told to end by whoever uses it."""
+    command = [sys.executable, str(HERE / program), url, str(path), str(REGISTERS)]
+    # The tests' own modules are found there.
+    paths = os.pathsep.join((str(HERE), str(HERE.parent)))
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     try:
         assert process.stdout is not None
         if process.stdout.readline() != "ready\n":
             raise AssertionError(process.communicate()[1])
-        yield board
-        assert process.poll() is None, process.communicate()[1]
-        _, said = process.communicate("", timeout=PATIENCE)
-        assert process.returncode == 0, said
+        yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """End a program in good order; return what it has said."""
+    said, complaint = process.communicate("", timeout=PATIENCE)
+    assert process.returncode == 0, complaint
+    return said
+
+
+@contextmanager
+def foreign_writer(url: str, path: Path) -> Iterator[NearBoard]:
+    """Run a process that writes the registers all the time; yield what is known of them."""
+    board = NearBoard(path, REGISTERS)
+    with running("near_writer.py", url, path) as process:
+        yield board
+        assert process.poll() is None, process.communicate()[1]
+        end(process)
 
 
 def has_written(board: NearBoard) -> Callable[[], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from math import inf
 from typing import TYPE_CHECKING
@@ -15,14 +16,16 @@ from near_links import entries_of, wait_linked
 from near_load import (
     LINKED,
     NearLoad,
+    end,
     foreign_writer,
     has_written,
     links_of,
+    running,
     share_of_hits,
     wait_relinked,
 )
 from redis_load import threads_left
-from redis_servers import RedisServer, running_server
+from redis_servers import RedisServer, patient, running_server
 from symphra_cache import CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 ROUNDS = 10 if LONG else 2
 STOPPED = 5.0 if LONG else TRUSTED + 1.0
+STANDSTILLS = 20 if LONG else 2
 SECONDS = 0.5
 OLD = [f"old-{number}" for number in range(10)]
 
@@ -75,6 +79,23 @@ def test_a_stopped_server_is_believed_for_a_moment_only(tmp_path: Path) -> None:
     assert load.seen["stopped"].reads
     assert min(hits) > 0.5
     assert not threads_left()
+
+
+def test_a_process_that_stood_still_believes_nothing_from_before(tmp_path: Path) -> None:
+    """What the server has told meanwhile it hears late: too late for what was written first."""
+    with (
+        running_server() as server,
+        foreign_writer(server.url, tmp_path / "board"),
+        running("near_reader.py", patient(server.url), tmp_path / "board") as reader,
+    ):
+        for _ in range(STANDSTILLS):
+            time.sleep(SECONDS)
+            reader.send_signal(signal.SIGSTOP)
+            time.sleep(TRUSTED + 0.3)
+            reader.send_signal(signal.SIGCONT)
+        time.sleep(SECONDS)
+        reads, worst = end(reader).split()
+    print(f"\n{STANDSTILLS} standstills: {reads} reads, late by at most {float(worst):.3f} s")
 
 
 def restart(server: RedisServer, load: NearLoad, cache: CacheManager, dead: float) -> None:
