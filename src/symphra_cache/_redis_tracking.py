@@ -329,7 +329,7 @@ class Near:
                 "client; give url, or host and port"
             )
         self.table: NearTable = NearTable(settings)
-        self._codec = codec
+        self._thaw = _thawing(codec)
         self._tracking = Tracking(
             deployment.link_connection,
             deployment.cluster,
@@ -364,14 +364,17 @@ class Near:
         """
         if left <= 0 and left != -1:
             return None
-        return flat(value) or ((name, frame), self._decoded)
-
-    def _decoded(self, named: tuple[bytes, bytes]) -> object:
-        return self._codec.decode(*named)
+        return flat(value) or ((name, frame), self._thaw)
 
     def close(self) -> None:
         """Serve nothing any more; end the links."""
         self._tracking.close()
+
+
+def _thawing(codec: FrameCodec) -> Callable[[tuple[bytes, bytes]], object]:
+    """Return what decodes a name's frame; entries hold it, so it must not hold the near cache."""
+    decode = codec.decode
+    return lambda named: decode(*named)
 
 
 def _is_lasting(error: Exception) -> bool:
