@@ -110,6 +110,9 @@ class Session:
         self._asked_at, self._is_asked = now, True
         if self._of_cluster:
             self._send(("CLUSTER", "INFO"), self._check_cluster)
+        # While a script is stuck, writes that were answered may be told only when it ends. Then the
+        # server refuses this, but answers the next.
+        self._send(("PING",), _nothing_to_do)
         self._send(("HELLO",), self._check_role)
 
     def _check_role(self, reply: Any) -> None:
@@ -153,3 +156,7 @@ class Session:
                 raise reply
             else:
                 self._due.popleft()(reply)
+
+
+def _nothing_to_do(_: Any) -> None:
+    """Take an answer that says nothing but that there is one."""

@@ -15,7 +15,7 @@ from time import monotonic
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import flat
 from symphra_cache._log import log_link
-from symphra_cache._redis_errors import client_errors, conceal, reason_of
+from symphra_cache._redis_errors import client_errors, conceal, is_refusal, reason_of
 from symphra_cache._redis_near import Epoch, NearCache, NearTable
 from symphra_cache.exceptions import ConfigurationError
 
@@ -381,4 +381,4 @@ def _is_lasting(error: Exception) -> bool:
     """Tell whether a server refuses to tell, rather than being out of reach."""
     from redis import ResponseError
 
-    return isinstance(error, ResponseError)
+    return isinstance(error, ResponseError) and not is_refusal(error, "BUSY")

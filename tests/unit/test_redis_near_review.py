@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import socket
 import threading
+import time
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from near_links import entries_of, until, wait_heard, wait_linked
 from redis_servers import shared_server
@@ -54,6 +58,14 @@ def keep(call: Caller, cache: CacheManager, key: str, value: object) -> None:
     assert entries_of(backend_of(cache)) == [f"symphra:{key}"]
 
 
+def is_done(server: RedisServer, *words: Any) -> bool:
+    """Run a command; tell whether the server took it."""
+    with suppress(redis.ResponseError):
+        server.command(*words)
+        return True
+    return False
+
+
 def links() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if "near cache" in thread.name]
 
@@ -72,3 +84,30 @@ def test_a_backend_that_nobody_holds_is_let_go_with_all_that_is_kept(
     assert mine() is None
     assert near() is None
     until(lambda: len(links()) < len(before))
+
+
+def test_nothing_is_served_while_a_stuck_script_keeps_the_news_back(
+    server: RedisServer, cache: CacheManager, call: Caller
+) -> None:
+    keep(call, cache, "key", "old")
+    server.command("CONFIG", "SET", "lua-time-limit", 50)
+    with (
+        socket.create_connection(server.address, 20) as writer,
+        socket.create_connection(server.address, 20) as scripter,
+    ):
+        # Both within one turn of the server: what is written is told at the end of it.
+        server.pause()
+        writer.sendall(b"*3\r\n$3\r\nSET\r\n$11\r\nsymphra:key\r\n$1\r\n7\r\n")
+        time.sleep(0.05)
+        scripter.sendall(b"EVAL 'while true do end' 0\r\n")
+        time.sleep(0.05)
+        server.resume()
+        try:
+            assert writer.recv(100) == b"+OK\r\n"
+            until(lambda: not entries_of(backend_of(cache)), 4)
+        finally:
+            until(lambda: is_done(server, "SCRIPT", "KILL"))
+            until(lambda: is_done(server, "CONFIG", "SET", "lua-time-limit", 5000))
+    # It does not take a refusal for one that lasts.
+    wait_linked(backend_of(cache))
+    assert call(cache, "get", "key") == 7
