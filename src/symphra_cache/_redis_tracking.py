@@ -66,8 +66,17 @@ class Link:
         self._button.setblocking(False)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True).start()
+        """Begin, in a thread of its own.
+
+        Raises:
+            RuntimeError: there can't be one.
+        """
+        thread = threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self.disinherit()
+            raise
 
     def want(self, prefix: bytes) -> None:
         """Have names with a prefix told of, too; soon."""
@@ -253,13 +262,13 @@ class Tracking:
         with self._lock:
             if self._is_closed:
                 return None
-            link = self._links.get(address)
-            if link is None:
-                link = Link(self, address)
-                with suppress(RuntimeError):  # the interpreter is about to end
+            if address not in self._links:
+                # Without files or threads to spare there is none, nor at the end of the interpreter.
+                with suppress(OSError, RuntimeError):
+                    link = Link(self, address)
                     link.start()
                     self._links[address] = link
-            return link
+            return self._links.get(address)
 
     def leads_to(self, address: Address | None) -> bool:
         """Tell whether a link to this server is of any use."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import resource
 import socket
 import threading
 import time
+import warnings
 import weakref
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,6 +59,24 @@ def keep(call: Caller, cache: CacheManager, key: str, value: object) -> None:
     wait_heard(backend_of(cache), shared_server().command)
     assert call(cache, "get", key) == value
     assert entries_of(backend_of(cache)) == [f"symphra:{key}"]
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Leave the process not a single one."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    try:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 8, limits[1]))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for descriptor in taken:
+            os.close(descriptor)
 
 
 def is_done(server: RedisServer, *words: Any) -> bool:
@@ -111,3 +132,30 @@ def test_nothing_is_served_while_a_stuck_script_keeps_the_news_back(
     # It does not take a refusal for one that lasts.
     wait_linked(backend_of(cache))
     assert call(cache, "get", "key") == 7
+
+
+def test_a_process_without_descriptors_to_spare_reads_without_a_link(
+    server: RedisServer, call: Caller
+) -> None:
+    with CacheManager(RedisBackend(server.chosen_url, near_cache=NearCache())) as cache:
+        call(cache, "set", "key", "value")
+        with no_descriptors():
+            assert call(cache, "get", "key") == "value"
+            assert call(cache, "get_many", ["key"]) == {"key": "value"}
+        wait_linked(backend_of(cache))
+
+
+def test_a_process_without_threads_to_spare_reads_without_a_link(
+    server: RedisServer, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with CacheManager(RedisBackend(server.chosen_url, near_cache=NearCache())) as cache:
+        call(cache, "set", "key", "value")
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("error")  # of a socket that nobody closed
+            patch.setattr(threading.Thread, "start", refuse)
+            assert call(cache, "get", "key") == "value"
+            gc.collect()
+        wait_linked(backend_of(cache))
