@@ -17,12 +17,13 @@ import pytest
 import redis
 
 from near_links import entries_of, until, wait_heard, wait_linked
+from redis_sentinel import running_sentinels
 from redis_servers import shared_server
 from symphra_cache import CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from faces import Caller
@@ -53,10 +54,24 @@ def backend_of(cache: CacheManager) -> RedisBackend:
     return found
 
 
-def keep(call: Caller, cache: CacheManager, key: str, value: object) -> None:
-    """Write and read, so that it is kept and no news of the write is to come."""
+def keep(
+    call: Caller,
+    cache: CacheManager,
+    key: str,
+    value: object,
+    command: Callable[..., Any] | None = None,
+) -> None:
+    """Write and read, so that it is kept and no news of the write is to come.
+
+    Args:
+        call: the face.
+        cache: where.
+        key: under which.
+        value: what.
+        command: sends a command past the cache, ``None``: to the shared server.
+    """
     call(cache, "set", key, value)
-    wait_heard(backend_of(cache), shared_server().command)
+    wait_heard(backend_of(cache), command or shared_server().command)
     assert call(cache, "get", key) == value
     assert entries_of(backend_of(cache)) == [f"symphra:{key}"]
 
@@ -85,6 +100,17 @@ def is_done(server: RedisServer, *words: Any) -> bool:
         server.command(*words)
         return True
     return False
+
+
+@contextmanager
+def one_more_connection(backend: RedisBackend) -> Iterator[None]:
+    """Lend what the pool of threads has, so that who comes now connects anew."""
+    pool = backend._store.pools.pool()
+    lent = pool.get_connection()
+    try:
+        yield
+    finally:
+        pool.release(lent)
 
 
 def links() -> list[threading.Thread]:
@@ -159,3 +185,23 @@ def test_a_process_without_threads_to_spare_reads_without_a_link(
             assert call(cache, "get", "key") == "value"
             gc.collect()
         wait_linked(backend_of(cache))
+
+
+def test_with_another_master_nothing_is_served_that_the_old_one_vouches_for(call: Caller) -> None:
+    with running_sentinels() as sentinels, linked(sentinels.url) as cache:
+        old, new = sentinels.master_server, sentinels.replica_server
+        keep(call, cache, "key", "old", old.command)
+        # The old one lives on, and nobody tells its connections.
+        until(lambda: new.command("GET", "symphra:key"))
+        new.command("REPLICAOF", "NO", "ONE")
+        for sentinel in sentinels.sentinels:
+            sentinel.command("SENTINEL", "REMOVE", "main")
+            sentinel.command("SENTINEL", "MONITOR", "main", *new.address, 1)
+        with one_more_connection(backend_of(cache)):
+            assert cache.get("another") is None
+            assert cache.get("key") == "old"
+        new.command("SET", "symphra:key", 7)
+        until(lambda: call(cache, "get", "key") == 7, 3)
+        wait_linked(backend_of(cache))
+        new.command("SET", "symphra:key", 8)
+        until(lambda: call(cache, "get", "key") == 8, 3)
