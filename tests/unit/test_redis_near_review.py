@@ -21,6 +21,7 @@ from redis_sentinel import running_sentinels
 from redis_servers import shared_server
 from symphra_cache import CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
+from symphra_cache.serializers import PickleSerializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,3 +206,35 @@ def test_with_another_master_nothing_is_served_that_the_old_one_vouches_for(call
         wait_linked(backend_of(cache))
         new.command("SET", "symphra:key", 8)
         until(lambda: call(cache, "get", "key") == 8, 3)
+
+
+class Fickle:
+    """A value that can be read only as long as ``is_sound``."""
+
+    is_sound = True
+
+    def __setstate__(self, state: object) -> None:
+        if not self.is_sound:
+            raise ValueError("no more")
+
+
+def test_what_can_not_be_decoded_any_more_is_a_miss_as_without(
+    server: RedisServer, call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = Fickle()
+    value.__dict__["a"] = 1
+    serializer = PickleSerializer(secret="s" * 32)
+    backend = RedisBackend(server.chosen_url, near_cache=NearCache(), serializer=serializer)
+    with CacheManager(backend) as cache:
+        wait_linked(backend)
+        call(cache, "set", "key", value)
+        wait_heard(backend, server.command)
+        assert isinstance(call(cache, "get", "key"), Fickle)
+        assert entries_of(backend) == ["symphra:key"]
+        monkeypatch.setattr(Fickle, "is_sound", False)
+        before = cache.stats()
+        assert call(cache, "get_many", ["key"]) == {}
+        assert call(cache, "get", "key") is None
+        after = cache.stats()
+        assert (after.corrupt, after.misses) == (before.corrupt + 2, before.misses + 2)
+        assert after.hits == before.hits
