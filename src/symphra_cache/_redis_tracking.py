@@ -57,7 +57,8 @@ class Link:
         self._address = address
         self._wanted: frozenset[bytes] = frozenset()
         self._asked: frozenset[bytes] = frozenset()
-        self._lock = threading.Lock()
+        # Reentrant, as a finalizer that ends the link may run in the middle of its own steps.
+        self._lock = threading.RLock()
         self._is_over = False
         self._is_confirmed = False  # since it was connected last
         self._is_down = False
@@ -227,7 +228,7 @@ class Tracking:
         self._cluster = cluster
         self._where = where
         self._secrets = secrets
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a finalizer may close it at any time
         self._links: dict[Address | None, Link] = {}
         self._is_closed = False
         fork_aware(self)
@@ -307,7 +308,7 @@ class Tracking:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent its links; begin anew when something is read."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for link in self._links.values():
             link.epoch.until = 0.0
             link.disinherit()
