@@ -264,7 +264,7 @@ class Tracking:
             if self._is_closed:
                 return None
             if address not in self._links:
-                # Without files or threads to spare there is none, nor at the end of the interpreter.
+                # None without files or threads to spare, nor at the end of the interpreter.
                 with suppress(OSError, RuntimeError):
                     link = Link(self, address)
                     link.start()

@@ -18,8 +18,9 @@ import redis
 
 from near_links import entries_of, until, wait_heard, wait_linked
 from redis_sentinel import running_sentinels
-from redis_servers import shared_server
-from symphra_cache import CacheManager
+from redis_servers import running_server, shared_server
+from symphra_cache import CacheManager, _redis_tracking
+from symphra_cache._redis_near import Epoch
 from symphra_cache.backends import NearCache, RedisBackend
 from symphra_cache.serializers import PickleSerializer
 
@@ -238,3 +239,57 @@ def test_what_can_not_be_decoded_any_more_is_a_miss_as_without(
         after = cache.stats()
         assert (after.corrupt, after.misses) == (before.corrupt + 2, before.misses + 2)
         assert after.hits == before.hits
+
+
+def test_what_is_kept_does_not_tell_that_an_outage_is_over(
+    call: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    hasty = "?socket_timeout=0.2"
+    with running_server() as server, linked(server.url + hasty, on_outage="degrade") as cache:
+        keep(call, cache, "key", "value", server.command)
+        server.pause()
+        assert call(cache, "get", "other") is None
+        # As without a near cache: the outage is known by now.
+        assert [call(cache, "get", "key") for _ in range(3)] == [None] * 3
+        assert call(cache, "get_many", ["key"]) == {}
+        assert call(cache, "get", "other") is None
+        told = [record.message for record in caplog.records]
+        assert [text for text in told if "outage" in text and "over" in text[:30]] == []
+        assert len([text for text in told if text.startswith("outage")]) == 1
+        server.resume()
+        until(lambda: call(cache, "set", "key", 7) and call(cache, "get", "key") == 7)
+        wait_linked(backend_of(cache))
+        keep(call, cache, "key", "value", server.command)
+
+
+class Holder:
+    """Holds itself and a cache, so that only the collector of cycles lets go of them."""
+
+    def __init__(self, cache: CacheManager) -> None:
+        self.held = self, cache
+
+
+def test_a_link_may_be_ended_by_the_collector_in_the_middle_of_its_own_steps(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Collecting(Epoch):
+        """The collector may run wherever something is made."""
+
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            if threading.current_thread() in mine:
+                gc.collect()
+
+    mine: list[threading.Thread] = []
+    before = links()
+    gc.disable()
+    try:
+        Holder(linked(server.chosen_url))
+        mine += [thread for thread in links() if thread not in before]
+        assert len(mine) == 1
+        monkeypatch.setattr(_redis_tracking, "Epoch", Collecting)
+        server.command("FLUSHALL")
+        mine[0].join(10)
+        assert not mine[0].is_alive()
+    finally:
+        gc.enable()
