@@ -30,6 +30,10 @@ TRUSTED = 2.2
 """Seconds that an answer is good for, from when the question was sent."""
 
 _CHUNK = 65_536
+# There is no poll on Windows.
+_SELECTOR: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 class Session:
@@ -65,7 +69,8 @@ class Session:
         self._asked_at = 0.0
         self._is_asked = False
         self._known: dict[str, Any] = {}
-        self._selector = selectors.DefaultSelector()
+        # Not epoll: that is a descriptor too, which a forked child would inherit.
+        self._selector = _SELECTOR()
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(bell, selectors.EVENT_READ)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from faces import Caller
 from near_links import entries_of, until, wait_heard, wait_linked
 from redis_sentinel import running_sentinels
 from redis_servers import running_server, shared_server
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from faces import Caller
     from redis_servers import RedisServer
 
 
@@ -96,6 +96,17 @@ def no_descriptors() -> Iterator[None]:
             os.close(descriptor)
 
 
+def descriptors() -> int:
+    """Return how many the process has open."""
+    gc.collect()
+    found = 0
+    for number in range(512):
+        with suppress(OSError):
+            os.fstat(number)
+            found += 1
+    return found
+
+
 def is_done(server: RedisServer, *words: Any) -> bool:
     """Run a command; tell whether the server took it."""
     with suppress(redis.ResponseError):
@@ -127,7 +138,7 @@ def test_a_backend_that_nobody_holds_is_let_go_with_all_that_is_kept(
     before = links()
     keep(call, cache, "key", value)
     mine = weakref.ref(backend_of(cache))
-    near = weakref.ref(backend_of(cache)._store.near)  # type: ignore[arg-type]
+    near = weakref.ref(backend_of(cache)._store.near)
     del cache
     gc.collect()
     assert mine() is None
@@ -293,3 +304,17 @@ def test_a_link_may_be_ended_by_the_collector_in_the_middle_of_its_own_steps(
         assert not mine[0].is_alive()
     finally:
         gc.enable()
+
+
+def test_a_forked_child_inherits_no_descriptor_of_a_link(server: RedisServer) -> None:
+    before = descriptors()
+    with linked(server.chosen_url) as cache:
+        keep(Caller(None), cache, "key", "value")
+        assert descriptors() > before
+        child = os.fork()
+        if child == 0:
+            try:
+                os._exit(max(0, descriptors() - before))
+            finally:
+                os._exit(99)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
