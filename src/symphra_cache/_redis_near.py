@@ -104,9 +104,9 @@ class Mark:
     __slots__ = ("at", "epoch", "version")
 
     def __init__(self, epoch: Epoch, version: int, at: float) -> None:
-        self.epoch = epoch
-        self.version = version
-        self.at = at
+        self.epoch: Epoch = epoch
+        self.version: int = version
+        self.at: float = at
 
 
 ABSENT: Entry = (Epoch(), None, 0.0, None)

@@ -119,9 +119,16 @@ READ = Script(
     f"""
 local found = {{}}
 for i, key in ipairs(KEYS) do
-  if redis.call('TYPE', key).ok ~= 'string' then found[i] = {{false, 0}}
-  elseif redis.call('STRLEN', key) > {_LARGEST_NEAR} then found[i] = {{false, {TOO_LARGE}}}
-  else found[i] = {{redis.call('GET', key), redis.call('PTTL', key)}} end
+  local value, left = redis.pcall('GETRANGE', key, 0, {_LARGEST_NEAR}), 0
+  if type(value) == 'table' then
+    if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
+    value = false
+  else
+    left = redis.call('PTTL', key)
+    if left == -2 then value, left = false, 0
+    elseif #value > {_LARGEST_NEAR} then value, left = false, {TOO_LARGE} end
+  end
+  found[i] = {{value, left}}
 end
 return found
 """,
