@@ -54,13 +54,19 @@ class Write(NamedTuple):
 
 
 class Reader(NamedTuple):
-    """Where a reader is. `quiet` is how much had happened at all when he put his mark."""
+    """Where a reader is.
+
+    Attributes:
+        quiet: how much had happened at all when he put his mark.
+        version: of the cluster, as it was known then.
+    """
 
     mark: Any = None
     asked: Value | None = None
     reply: Value | None = None
     left: int = -1
     quiet: int = -1
+    version: int = 0
 
 
 class World:
@@ -118,7 +124,7 @@ class World:
         assert (mark is not None) is vouched or self.tracking._cluster is not None
         asked = Value(0, 0.0, state["heard"], state["now"])
         quiet = -1 if state["news"] or state["is_cut"] else state["happened"]
-        state[f"reader {who}"] = Reader(mark, asked, quiet=quiet)
+        state[f"reader {who}"] = Reader(mark, asked, quiet=quiet, version=self.tracking.version)
 
     def serve(self, who: str) -> None:
         """The server answers a reader with what it has now."""
@@ -144,7 +150,7 @@ class World:
         self.near.fill(NAME, reader.mark, kept, reader.left)
         # The mark is his own, or as young as if it were; and nobody was sent on to another node.
         is_fresh = reader.mark is not None and reader.mark.at == reader.asked.asked
-        is_fresh = is_fresh and reader.mark.version == self.tracking.version
+        is_fresh = is_fresh and reader.version == self.tracking.version
         if is_fresh and reader.quiet == state["happened"] and value is not None:
             found = self.table.hit(NAME)
             assert found is not MISSING, "nothing has happened since he asked, and nothing is near"
@@ -205,8 +211,12 @@ class World:
 
     def learn(self) -> None:
         cluster = self.tracking._cluster
-        if cluster.version == 0:
+        if cluster.address != ("far", 1):
             cluster.version, cluster.address = cluster.version + 1, ("far", 1)
+
+    def learn_of_another(self, _: str) -> None:
+        """It becomes known that another name has moved."""
+        self.tracking._cluster.version += 1
 
     def tell(self, *news: Any) -> None:
         if self.state["is_linked"] and not self.state["is_cut"] and self.state["node"] == "near":

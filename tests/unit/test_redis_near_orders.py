@@ -84,13 +84,13 @@ def test_no_order_serves_an_entry_for_longer_than_it_may(
 
 
 def test_no_order_keeps_what_another_node_has_answered(clock: list[World]) -> None:
-    programs = {**BOTH, "M": ["move", "write"], "W": ["write"]}
+    programs = {**BOTH, "M": ["move", "write"], "N": ["learn_of_another"]}
     world = explored(clock, programs, math.inf, 30.0)
     cluster = SimpleNamespace(version=0, address=("near", 1))
     cluster.owner = lambda _: cluster.address
     far = Link(world.tracking, ("far", 1))  # which never gets to tell anything
     world.tracking._links = {("near", 1): world.link, ("far", 1): far}
-    world.tracking._cluster = cluster  # type: ignore[assignment]
+    world.tracking._cluster = cluster
     world.explore()
     far._bell.close()
     far._button.close()
