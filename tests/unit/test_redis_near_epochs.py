@@ -1,4 +1,4 @@
-"""What ends all entries at once: a flushed server, a link that breaks, falls silent or is another's.
+"""What ends all entries at once: a server that is emptied, a link that breaks or falls silent.
 
 The server is one that does what a test says; see ``near_server.py``.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,7 @@ def test_a_flush_ends_what_is_near_and_what_is_about_to_be(
     server.tell()
     wait_heard(backend_of(cache), server.command)
     assert epoch_of(cache) is not epoch
+    assert epoch_of(cache).until > time.monotonic()  # the link is as good as it was
     assert reads(cache, server, callers) == (None, 1)
     held.answer()
     assert reading.result(20) == {"k": 1, "other": 1}  # it had begun before
@@ -210,5 +212,5 @@ def test_each_change_of_a_link_is_logged_once(
     states = [record.reason is None for record in records]  # type: ignore[attr-defined]
     assert states[0] is False
     assert states[-1] is True
-    assert all(one is not then for one, then in zip(states, states[1:], strict=False))
+    assert all(one is not then for one, then in pairwise(states))
     assert {record.levelno for record in records} == {logging.WARNING}
