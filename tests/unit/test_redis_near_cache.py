@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from near_links import entries_of, near_of, until, wait_linked
+from near_links import backend_of, entries_of, near_of, until, wait_linked
 from redis_servers import RedisServer, patient, shared_server
 from symphra_cache import MISSING, CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
@@ -49,11 +49,6 @@ def made(server: RedisServer, **near: Any) -> CacheManager:
     backend = RedisBackend(patient(server.url), near_cache=NearCache(**near))
     wait_linked(backend)
     return CacheManager(backend)
-
-
-def backend_of(cache: CacheManager) -> RedisBackend:
-    assert isinstance(cache.backend, RedisBackend)
-    return cache.backend
 
 
 def is_near(cache: CacheManager, name: str = K) -> bool:

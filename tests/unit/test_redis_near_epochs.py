@@ -14,7 +14,7 @@ import pytest
 
 import symphra_cache._redis_link as link
 import symphra_cache._redis_tracking as tracking
-from near_links import entries_of, near_of, until, wait_heard, wait_linked
+from near_links import backend_of, entries_of, near_of, until, wait_heard, wait_linked
 from near_server import Callers, NearServer, near_server
 from symphra_cache import CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
@@ -46,11 +46,6 @@ def cache(server: NearServer, callers: Callers) -> Iterator[CacheManager]:
     with CacheManager(backend) as cache:
         keep(cache, callers)
         yield cache
-
-
-def backend_of(cache: CacheManager) -> RedisBackend:
-    assert isinstance(cache.backend, RedisBackend)
-    return cache.backend
 
 
 def keep(cache: CacheManager, callers: Callers) -> Any:
