@@ -6,18 +6,19 @@ What a link has told can't be seen from outside, so these look inside.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from redis.crc import key_slot
 
+from symphra_cache import _redis_link
 from symphra_cache._redis_near import Epoch
 from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    import pytest
 
     from symphra_cache import CacheManager
 
@@ -40,6 +41,15 @@ def keep(cache: CacheManager, key: str = "k") -> Any:
 
     until(read)
     return cache.get(key)
+
+
+@contextmanager
+def steady_links() -> Iterator[None]:
+    """Have links ask seldom and trust for long: what is near stays, however busy the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_redis_link, "PROBE_EVERY", 30.0)
+        patch.setattr(_redis_link, "TRUSTED", 300.0)
+        yield
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[bool]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from near_links import backend_of, entries_of, near_of, until, wait_linked
+from near_links import backend_of, entries_of, near_of, steady_links, until, wait_linked
 from redis_servers import RedisServer, patient, shared_server
 from symphra_cache import MISSING, CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 K = "symphra:k"
 GONE = "gone"
+
+
+@pytest.fixture(autouse=True)
+def _steady() -> Iterator[None]:
+    with steady_links():
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from near_links import entries_of, near_of, until, wait_heard, wait_linked
+from near_links import entries_of, near_of, steady_links, until, wait_heard, wait_linked
 from near_server import OK, Callers, Held, NearServer, array, bulk, near_server
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
@@ -39,7 +39,8 @@ def callers(request: pytest.FixtureRequest) -> Iterator[Callers]:
 
 @pytest.fixture(scope="module")
 def shared(running: NearServer, callers: Callers) -> Iterator[CacheManager]:
-    with CacheManager(RedisBackend(running.url, near_cache=NearCache())) as cache:
+    near = NearCache(max_staleness=3600.0)
+    with steady_links(), CacheManager(RedisBackend(running.url, near_cache=near)) as cache:
         yield cache
 
 
