@@ -331,7 +331,8 @@ class Near:
     def __init__(self, settings: object, deployment: Deployment, codec: FrameCodec) -> None:
         if not isinstance(settings, NearCache):
             raise ConfigurationError(
-                f"near_cache must be a NearCache or None, got {type(settings).__name__}"
+                f"near_cache must be a NearCache or None, got {type(settings).__name__}; "
+                "write near_cache=NearCache()"
             )
         if deployment.link_connection is None:
             raise ConfigurationError(
