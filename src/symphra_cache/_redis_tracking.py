@@ -165,6 +165,9 @@ class Link:
                 while not self._is_over:
                     self._ask_for_more(session)
                     session.wait()
+            except client_errors() as error:
+                _suspect(connection, error)
+                raise
             finally:
                 session.close()
         finally:
@@ -358,10 +361,17 @@ class Near:
         epoch = self._tracking.epoch(name, prefix)
         return None if epoch is None else self.table.mark(name, epoch, version)
 
-    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None, left: int = -1) -> None:
+    def fill(
+        self,
+        name: bytes,
+        mark: Mark | None,
+        kept: Kept | None,
+        left: int = -1,
+        reply: object = None,
+    ) -> None:
         """Keep what was read, if it is not out of date; see `NearTable.fill`."""
         if mark is not None:
-            self.table.fill(name, mark, kept, left, version=self._tracking.version)
+            self.table.fill(name, mark, kept, left, reply, version=self._tracking.version)
 
     def kept(self, name: bytes, value: object, frame: bytes, left: int) -> Kept | None:
         """Return what to keep of a value: itself, or the frame that it is made of each time.
@@ -386,6 +396,15 @@ def _thawing(codec: FrameCodec) -> Callable[[tuple[bytes, bytes]], object]:
     """Return what decodes a name's frame; entries hold it, so it must not hold the near cache."""
     decode = codec.decode
     return lambda named: decode(*named)
+
+
+def _suspect(connection: Any, error: Exception) -> None:
+    """Doubt that the master is the one that sentinels named, as the link to it has broken.
+
+    Else connections that nobody used meanwhile might fill the near cache from a former master.
+    """
+    if not _is_lasting(error) and not getattr(connection, "is_suspect", True):
+        connection.suspect()
 
 
 def _is_lasting(error: Exception) -> bool:
