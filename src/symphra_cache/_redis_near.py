@@ -19,7 +19,6 @@ right that a value is served without asking:
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from math import isfinite
 from time import monotonic
 
@@ -149,9 +148,11 @@ class NearTable:
         now = monotonic()
         if now >= deadline or now >= epoch.until:
             return MISSING
-        with suppress(KeyError):  # dropped just now
+        try:
             self.entries.move_to_end(text)
-        return value if thaw is None else thaw(value)
+            return value if thaw is None else thaw(value)
+        except Exception:  # dropped just now, or not to be decoded: told by the long way
+            return MISSING
 
     def mark(self, name: bytes, epoch: Epoch, version: int) -> Mark:
         """Announce a read of the server; `fill` follows, whatever comes of it."""

@@ -15,7 +15,7 @@ from time import monotonic
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import flat
 from symphra_cache._log import log_link
-from symphra_cache._redis_errors import client_errors, conceal, reason_of
+from symphra_cache._redis_errors import client_errors, conceal, is_refusal, reason_of
 from symphra_cache._redis_near import Epoch, NearCache, NearTable
 from symphra_cache.exceptions import ConfigurationError
 
@@ -57,7 +57,8 @@ class Link:
         self._address = address
         self._wanted: frozenset[bytes] = frozenset()
         self._asked: frozenset[bytes] = frozenset()
-        self._lock = threading.Lock()
+        # Reentrant, as a finalizer that ends the link may run in the middle of its own steps.
+        self._lock = threading.RLock()
         self._is_over = False
         self._is_confirmed = False  # since it was connected last
         self._is_down = False
@@ -66,8 +67,17 @@ class Link:
         self._button.setblocking(False)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True).start()
+        """Begin, in a thread of its own.
+
+        Raises:
+            RuntimeError: there can't be one.
+        """
+        thread = threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self.disinherit()
+            raise
 
     def want(self, prefix: bytes) -> None:
         """Have names with a prefix told of, too; soon."""
@@ -221,7 +231,7 @@ class Tracking:
         self._cluster = cluster
         self._where = where
         self._secrets = secrets
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a finalizer may close it at any time
         self._links: dict[Address | None, Link] = {}
         self._is_closed = False
         fork_aware(self)
@@ -247,6 +257,7 @@ class Tracking:
         if link is None:
             return None
         epoch = link.epoch
+        prefix = _tracked(prefix)
         if prefix not in epoch.prefixes:
             link.want(prefix)
             return None
@@ -256,13 +267,13 @@ class Tracking:
         with self._lock:
             if self._is_closed:
                 return None
-            link = self._links.get(address)
-            if link is None:
-                link = Link(self, address)
-                with suppress(RuntimeError):  # the interpreter is about to end
+            if address not in self._links:
+                # None without files or threads to spare, nor at the end of the interpreter.
+                with suppress(OSError, RuntimeError):
+                    link = Link(self, address)
                     link.start()
                     self._links[address] = link
-            return link
+            return self._links.get(address)
 
     def leads_to(self, address: Address | None) -> bool:
         """Tell whether a link to this server is of any use."""
@@ -301,7 +312,7 @@ class Tracking:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent its links; begin anew when something is read."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for link in self._links.values():
             link.epoch.until = 0.0
             link.disinherit()
@@ -324,7 +335,8 @@ class Near:
     def __init__(self, settings: object, deployment: Deployment, codec: FrameCodec) -> None:
         if not isinstance(settings, NearCache):
             raise ConfigurationError(
-                f"near_cache must be a NearCache or None, got {type(settings).__name__}"
+                f"near_cache must be a NearCache or None, got {type(settings).__name__}; "
+                "write near_cache=NearCache()"
             )
         if deployment.link_connection is None:
             raise ConfigurationError(
@@ -332,7 +344,7 @@ class Near:
                 "client; give url, or host and port"
             )
         self.table: NearTable = NearTable(settings)
-        self._codec = codec
+        self._thaw = _thawing(codec)
         self._tracking = Tracking(
             deployment.link_connection,
             deployment.cluster,
@@ -374,14 +386,27 @@ class Near:
         """
         if left <= 0 and left != -1:
             return None
-        return flat(value) or ((name, frame), self._decoded)
-
-    def _decoded(self, named: tuple[bytes, bytes]) -> object:
-        return self._codec.decode(*named)
+        return flat(value) or ((name, frame), self._thaw)
 
     def close(self) -> None:
         """Serve nothing any more; end the links."""
         self._tracking.close()
+
+
+def _tracked(prefix: bytes) -> bytes:
+    """Return the prefix by which a server is to tell of a namespace: one for all inside another.
+
+    With each write of anybody the server goes through all prefixes, and programs may have
+    thousands of nested namespaces.
+    """
+    outer, nested, _ = prefix.partition(b"/")
+    return outer + nested if nested else prefix
+
+
+def _thawing(codec: FrameCodec) -> Callable[[tuple[bytes, bytes]], object]:
+    """Return what decodes a name's frame; entries hold it, so it must not hold the near cache."""
+    decode = codec.decode
+    return lambda named: decode(*named)
 
 
 def _suspect(connection: Any, error: Exception) -> None:
@@ -397,4 +422,4 @@ def _is_lasting(error: Exception) -> bool:
     """Tell whether a server refuses to tell, rather than being out of reach."""
     from redis import ResponseError
 
-    return isinstance(error, ResponseError)
+    return isinstance(error, ResponseError) and not is_refusal(error, "BUSY")
