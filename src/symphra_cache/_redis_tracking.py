@@ -15,7 +15,7 @@ from time import monotonic
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import flat
 from symphra_cache._log import log_link
-from symphra_cache._redis_errors import client_errors, conceal, reason_of
+from symphra_cache._redis_errors import client_errors, conceal, is_refusal, reason_of
 from symphra_cache._redis_near import Epoch, NearCache, NearTable
 from symphra_cache.exceptions import ConfigurationError
 
@@ -57,7 +57,8 @@ class Link:
         self._address = address
         self._wanted: frozenset[bytes] = frozenset()
         self._asked: frozenset[bytes] = frozenset()
-        self._lock = threading.Lock()
+        # Reentrant, as a finalizer that ends the link may run in the middle of its own steps.
+        self._lock = threading.RLock()
         self._is_over = False
         self._is_confirmed = False  # since it was connected last
         self._is_down = False
@@ -66,8 +67,17 @@ class Link:
         self._button.setblocking(False)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True).start()
+        """Begin, in a thread of its own.
+
+        Raises:
+            RuntimeError: there can't be one.
+        """
+        thread = threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self.disinherit()
+            raise
 
     def want(self, prefix: bytes) -> None:
         """Have names with a prefix told of, too; soon."""
@@ -155,6 +165,9 @@ class Link:
                 while not self._is_over:
                     self._ask_for_more(session)
                     session.wait()
+            except client_errors() as error:
+                _suspect(connection, error)
+                raise
             finally:
                 session.close()
         finally:
@@ -218,7 +231,7 @@ class Tracking:
         self._cluster = cluster
         self._where = where
         self._secrets = secrets
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a finalizer may close it at any time
         self._links: dict[Address | None, Link] = {}
         self._is_closed = False
         fork_aware(self)
@@ -253,13 +266,13 @@ class Tracking:
         with self._lock:
             if self._is_closed:
                 return None
-            link = self._links.get(address)
-            if link is None:
-                link = Link(self, address)
-                with suppress(RuntimeError):  # the interpreter is about to end
+            if address not in self._links:
+                # None without files or threads to spare, nor at the end of the interpreter.
+                with suppress(OSError, RuntimeError):
+                    link = Link(self, address)
                     link.start()
                     self._links[address] = link
-            return link
+            return self._links.get(address)
 
     def leads_to(self, address: Address | None) -> bool:
         """Tell whether a link to this server is of any use."""
@@ -298,7 +311,7 @@ class Tracking:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent its links; begin anew when something is read."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for link in self._links.values():
             link.epoch.until = 0.0
             link.disinherit()
@@ -330,7 +343,7 @@ class Near:
                 "client; give url, or host and port"
             )
         self.table: NearTable = NearTable(settings)
-        self._codec = codec
+        self._thaw = _thawing(codec)
         self._tracking = Tracking(
             deployment.link_connection,
             deployment.cluster,
@@ -348,10 +361,17 @@ class Near:
         epoch = self._tracking.epoch(name, prefix)
         return None if epoch is None else self.table.mark(name, epoch, version)
 
-    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None, left: int = -1) -> None:
+    def fill(
+        self,
+        name: bytes,
+        mark: Mark | None,
+        kept: Kept | None,
+        left: int = -1,
+        reply: object = None,
+    ) -> None:
         """Keep what was read, if it is not out of date; see `NearTable.fill`."""
         if mark is not None:
-            self.table.fill(name, mark, kept, left, version=self._tracking.version)
+            self.table.fill(name, mark, kept, left, reply, version=self._tracking.version)
 
     def kept(self, name: bytes, value: object, frame: bytes, left: int) -> Kept | None:
         """Return what to keep of a value: itself, or the frame that it is made of each time.
@@ -365,18 +385,30 @@ class Near:
         """
         if left <= 0 and left != -1:
             return None
-        return flat(value) or ((name, frame), self._decoded)
-
-    def _decoded(self, named: tuple[bytes, bytes]) -> object:
-        return self._codec.decode(*named)
+        return flat(value) or ((name, frame), self._thaw)
 
     def close(self) -> None:
         """Serve nothing any more; end the links."""
         self._tracking.close()
 
 
+def _thawing(codec: FrameCodec) -> Callable[[tuple[bytes, bytes]], object]:
+    """Return what decodes a name's frame; entries hold it, so it must not hold the near cache."""
+    decode = codec.decode
+    return lambda named: decode(*named)
+
+
+def _suspect(connection: Any, error: Exception) -> None:
+    """Doubt that the master is the one that sentinels named, as the link to it has broken.
+
+    Else connections that nobody used meanwhile might fill the near cache from a former master.
+    """
+    if not _is_lasting(error) and not getattr(connection, "is_suspect", True):
+        connection.suspect()
+
+
 def _is_lasting(error: Exception) -> bool:
     """Tell whether a server refuses to tell, rather than being out of reach."""
     from redis import ResponseError
 
-    return isinstance(error, ResponseError)
+    return isinstance(error, ResponseError) and not is_refusal(error, "BUSY")

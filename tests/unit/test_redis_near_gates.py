@@ -7,6 +7,7 @@ answers, and when it tells. So each order is one case, and none needs luck.
 from __future__ import annotations
 
 from itertools import permutations
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,7 +81,8 @@ class Play:
 
     It says itself what must come of each step: ``kept`` is what is near, ``mark`` whose fills
     count. A reader who finds nothing near has a mark, the one that is there or a new one; who
-    fills takes it away, and so does what is told.
+    fills takes it away, and so does what is told. Who was told something else than the first who
+    had his mark takes away what is near: he may have been told later.
     """
 
     def __init__(
@@ -89,8 +91,8 @@ class Play:
         self.server, self.cache, self.callers = server, cache, callers
         self.is_bulk, self.is_late = bulk, late
         self.kept: int | None = None
-        self.mark: object = None
-        self.asked: dict[int, tuple[Future[Any], Held | None, object, int]] = {}
+        self.mark: SimpleNamespace | None = None
+        self.asked: dict[int, tuple[Future[Any], Held, SimpleNamespace, int]] = {}
         self.is_told = False
         self.value = OLD
 
@@ -113,19 +115,21 @@ class Play:
         self.server.holds = False
         if not self.is_late:
             held.run()
-        self.mark = self.mark or object()
+        self.mark = self.mark or SimpleNamespace(told=None)
         self.asked[who] = future, held, self.mark, self.value
 
     def reply(self, who: int) -> None:
         """The server answers a reader, if he had to ask."""
-        future, held, mark, value = self.asked.pop(who, (None, None, None, 0))
-        if future is None or held is None:
+        if who not in self.asked:
             return
+        future, held, mark, value = self.asked.pop(who)
         value = self.value if self.is_late else value
         held.answer()
         self.check(future, value)
         if mark is self.mark:
-            self.kept, self.mark = value, None
+            self.kept, self.mark, mark.told = value, None, value
+        elif mark.told != value:
+            self.kept = None
 
     def check(self, future: Future[Any], value: int) -> None:
         found = future.result(20)

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HELLO = packed_in_python(("HELLO",))
+PING = packed_in_python(("PING",))
 INFO = packed_in_python(("CLUSTER", "INFO"))
 
 
 def role(name: bytes) -> bytes:
     return b"%2\r\n" + bulk(b"proto") + b":3\r\n" + bulk(b"role") + bulk(name)
+
+
+def vouched(name: bytes = b"master") -> bytes:
+    """Return what a server that is none of a cluster answers."""
+    return b"+PONG\r\n" + role(name)
 
 
 def info(state: bytes = b"ok", epoch: int = 5) -> bytes:
@@ -94,17 +100,17 @@ def node() -> Iterator[Talk]:
 
 def test_an_answer_is_good_from_when_its_question_was_sent(talk: Talk) -> None:
     before = time.monotonic()
-    assert talk.ask() == HELLO
+    assert talk.ask() == PING + HELLO
     asked = time.monotonic()
     time.sleep(0.01)
-    (confirmed,) = talk.say(role(b"master"))
+    (confirmed,) = talk.say(vouched())
     assert isinstance(confirmed, float)
     assert before <= confirmed <= asked
 
 
 def test_news_is_heard_in_its_order_before_the_answer_behind_it(talk: Talk) -> None:
     talk.ask()
-    replies = b"".join([news(b"a", b"b"), news(), news(b"c"), role(b"master"), news(b"d")])
+    replies = b"".join([news(b"a", b"b"), news(), news(b"c"), vouched(), news(b"d")])
     first, second, third, confirmed, last = talk.say(replies)
     assert [first, second, third, last] == [[b"a", b"b"], None, [b"c"], [b"d"]]
     assert isinstance(confirmed, float)
@@ -112,7 +118,7 @@ def test_news_is_heard_in_its_order_before_the_answer_behind_it(talk: Talk) -> N
 
 def test_what_comes_in_pieces_is_heard_when_it_is_whole(talk: Talk) -> None:
     talk.ask()
-    text = news(b"a", b"b") + role(b"master")
+    text = news(b"a", b"b") + vouched()
     heard: list[object] = []
     for at in range(len(text)):
         heard += talk.say(text[at : at + 1])
@@ -142,6 +148,13 @@ def test_a_refusal_ends_it(talk: Talk) -> None:
         talk.say(b"-NOPERM this user has no permissions\r\n")
 
 
+def test_a_server_that_is_stuck_in_a_script_vouches_for_nothing(talk: Talk) -> None:
+    talk.ask()
+    with pytest.raises(redis.ResponseError, match="BUSY"):
+        talk.say(b"-BUSY Redis is busy running a script\r\n", role(b"master"))
+    assert not talk.heard
+
+
 def test_a_question_without_an_answer_ends_it(talk: Talk) -> None:
     talk.ask()
     talk.session._asked_at -= link.PROBE_EVERY
@@ -152,8 +165,8 @@ def test_a_question_without_an_answer_ends_it(talk: Talk) -> None:
 def test_an_answer_that_waits_already_is_heard_before_it_is_missed(talk: Talk) -> None:
     talk.ask()
     talk.session._asked_at -= 100
-    assert len(talk.say(role(b"master"))) == 1  # and the next question is put
-    assert talk.server.recv(65_536) == HELLO
+    assert len(talk.say(vouched())) == 1  # and the next question is put
+    assert talk.server.recv(65_536) == PING + HELLO
 
 
 def test_the_end_of_the_connection_ends_it(talk: Talk) -> None:
@@ -165,12 +178,12 @@ def test_the_end_of_the_connection_ends_it(talk: Talk) -> None:
 
 def test_another_role_ends_it(talk: Talk) -> None:
     talk.ask()
-    talk.say(role(b"slave"))  # what it was all the time
+    talk.say(vouched(b"slave"))  # what it was all the time
     talk.ask()
-    talk.say(role(b"slave"))
+    talk.say(vouched(b"slave"))
     talk.ask()
     with pytest.raises(redis.ConnectionError, match="role"):
-        talk.say(role(b"master"))
+        talk.say(vouched())
     assert not talk.heard
 
 

@@ -239,7 +239,7 @@ class AsyncNearRedisOps(AsyncRedisOps):
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
-        name, near, kept, left = self._name(key), self._near, None, 0
+        name, near, kept, left, reply = self._name(key), self._near, None, 0, None
         mark = near.mark(name, self._prefix)
         if mark is None:
             return await super().aget(key, default)
@@ -253,7 +253,7 @@ class AsyncNearRedisOps(AsyncRedisOps):
             kept = near.kept(name, value, reply, left)
             return value
         finally:
-            near.fill(name, mark, kept, left)
+            near.fill(name, mark, kept, left, reply)
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
@@ -269,7 +269,7 @@ class AsyncNearRedisOps(AsyncRedisOps):
     async def _aget_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
         """Read from the servers what is not near."""
         near, large = self._near, []
-        found: dict[bytes, tuple[Kept | None, int]] = {}
+        found: dict[bytes, tuple[Kept | None, int, object]] = {}
         marks = {name: near.mark(name, self._prefix) for name in cold.values()}
         try:
             replies = await self._routes.arun_all(scripts.READ, list(marks))
@@ -280,7 +280,7 @@ class AsyncNearRedisOps(AsyncRedisOps):
                     continue
                 values[key] = value = self._opened(name, reply, MISSING)
                 if value is not MISSING:
-                    found[name] = near.kept(name, value, reply, left), left
+                    found[name] = near.kept(name, value, reply, left), left, reply
         finally:
             for name, mark in marks.items():
                 near.fill(name, mark, *found.get(name, (None,)))
