@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import symphra_cache._redis_tracking as tracking
 from near_links import backend_of, entries_of, keep, near_of, steady_links, told, until
 from processes import descriptors, in_child, run_strictly
 from redis_servers import RedisServer, patient, running_server
@@ -26,7 +27,8 @@ NAME = "symphra:k"
 
 
 @pytest.fixture(autouse=True)
-def _steady() -> Iterator[None]:
+def _steady(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tracking, "_RETRY", 0.05)
     with steady_links():
         yield
 
