@@ -257,6 +257,7 @@ class Tracking:
         if link is None:
             return None
         epoch = link.epoch
+        prefix = _tracked(prefix)
         if prefix not in epoch.prefixes:
             link.want(prefix)
             return None
@@ -390,6 +391,16 @@ class Near:
     def close(self) -> None:
         """Serve nothing any more; end the links."""
         self._tracking.close()
+
+
+def _tracked(prefix: bytes) -> bytes:
+    """Return the prefix by which a server is to tell of a namespace: one for all inside another.
+
+    With each write of anybody the server goes through all prefixes, and programs may have
+    thousands of nested namespaces.
+    """
+    outer, nested, _ = prefix.partition(b"/")
+    return outer + nested if nested else prefix
 
 
 def _thawing(codec: FrameCodec) -> Callable[[tuple[bytes, bytes]], object]:

@@ -318,3 +318,26 @@ def test_a_forked_child_inherits_no_descriptor_of_a_link(server: RedisServer) ->
             finally:
                 os._exit(99)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_server_has_few_prefixes_to_go_through_however_many_namespaces(
+    call: Caller,
+) -> None:
+    with running_server() as server, linked(server.url) as cache:
+        tenants = [cache.namespace(f"tenant{number}") for number in range(200)]
+        for tenant in tenants:
+            call(tenant, "set", "key", "value")
+            call(tenant.namespace("inner"), "set", "key", "inner")
+        paths = ["symphra/tenant0", "symphra/tenant199/inner"]
+        for path in ["symphra", *paths]:
+            wait_linked(backend_of(cache), path)
+            wait_heard(backend_of(cache), server.command, path)
+        for tenant in tenants:
+            assert call(tenant, "get", "key") == "value"
+            assert call(tenant.namespace("inner"), "get", "key") == "inner"
+        assert len(entries_of(backend_of(cache))) == 400
+        assert server._direct.info("stats")["tracking_total_prefixes"] == 2
+        server.command("DEL", "symphra/tenant7:key", "symphra/tenant7/inner:key")
+        until(lambda: call(tenants[7], "get", "key") is None)
+        until(lambda: call(tenants[7].namespace("inner"), "get", "key") is None)
+        assert call(tenants[8], "get", "key") == "value"
