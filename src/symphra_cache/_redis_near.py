@@ -205,10 +205,12 @@ class NearTable:
         text = text_of(name)
         with self._turn:
             if self._marks.get(text) is not mark:
-                # What is there by now was read by somebody else, perhaps a moment earlier on the
-                # server: nobody may get it who reads after this one has returned something else.
+                # What is there by now, or is about to be, was read by somebody else, perhaps a
+                # moment earlier on the server: nobody may get it who reads after this one has
+                # returned something else.
                 if reply != mark.reply:
                     self.entries.pop(text, None)
+                    self._marks.pop(text, None)
                 return
             del self._marks[text]
             mark.reply = reply
