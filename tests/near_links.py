@@ -20,6 +20,7 @@ from symphra_cache.backends import RedisBackend
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from redis_servers import RedisServer
     from symphra_cache import CacheManager
 
 _SECONDS = 20.0
@@ -31,13 +32,16 @@ def backend_of(cache: CacheManager) -> RedisBackend:
     return cache.backend
 
 
-def keep(cache: CacheManager, key: str = "k") -> Any:
-    """Read a value, blocking, until it is near; return it."""
-    wait_linked(backend_of(cache), cache._path)
+def keep(cache: CacheManager, server: RedisServer, key: str = "k") -> Any:
+    """Read a value, blocking, so that it is near and stays so; return it."""
+    backend = backend_of(cache)
+    wait_linked(backend, cache._path)
+    # What is told of writes so far would take it away.
+    wait_heard(backend, server.command, cache._path)
 
-    def read() -> bool:  # what was told of an earlier write may come between
+    def read() -> bool:
         cache.get(key)
-        return f"{cache._path}:{key}" in entries_of(backend_of(cache))
+        return f"{cache._path}:{key}" in entries_of(backend)
 
     until(read)
     return cache.get(key)

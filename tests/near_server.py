@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from near_links import until
 from redis_servers import HOST
 from scripted_redis import GREETINGS, HELLO, ScriptedRedis
-from symphra_cache import _redis_scripts as scripts
+from symphra_cache._redis_replies import NOTHING, PythonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,21 +37,25 @@ def array(*parts: bytes) -> bytes:
 
 
 class Held:
-    """What a client has asked and was not answered yet."""
+    """What a client has asked in one packet and was not answered yet."""
 
-    def __init__(self, server: NearServer, client: socket.socket, words: list[bytes]) -> None:
-        self.words = words
+    def __init__(
+        self, server: NearServer, client: socket.socket, commands: list[list[bytes]]
+    ) -> None:
+        self.commands = commands
         self._server = server
         self._client = client
         self._reply: bytes | None = None
 
     def run(self) -> None:
         """Have the server do it now; the reply is what it is now, whenever it is sent."""
-        self._reply = self._server.reply(self.words)
+        self._reply = b"".join(map(self._server.reply, self.commands))
 
     def answer(self, reply: bytes | None = None) -> None:
         """Send the reply."""
-        if reply is None and self._reply is None:
+        if reply is not None:
+            reply *= len(self.commands)
+        elif self._reply is None:
             self.run()
         with suppress(OSError):
             self._client.sendall(reply or self._reply or b"")
@@ -109,45 +113,51 @@ class NearServer(ScriptedRedis):
 
     def reply(self, words: list[bytes]) -> bytes:
         """Do what was asked."""
-        name, names = words[0].upper(), words[3 : 3 + int(words[2])] if len(words) > 3 else []
+        name = words[0].upper()
         if name == b"GET":
             return bulk(self.values.get(words[1]))
-        if name == b"EVALSHA" and words[1].decode() == scripts.READ.digest:
-            return array(*map(self._read_near, names))
+        if name == b"PTTL":
+            return b":-1\r\n" if words[1] in self.values else b":-2\r\n"
         if name == b"SET":
             self.values[words[1]] = words[2]
             return OK
         return b"-ERR the test must say what to answer\r\n"
 
-    def _read_near(self, name: bytes) -> bytes:
-        value = self.values.get(name)
-        return array(bulk(value), b":0\r\n" if value is None else b":-1\r\n")
-
     def _serve(self, client: socket.socket, *_: Any) -> None:
-        with client, client.makefile("rb") as stream, suppress(OSError, ValueError):
-            while words := self._read(stream):
-                if (reply := self._take(client, words)) is not None:
-                    client.sendall(reply)
+        reader = PythonReader(ValueError)
+        with client, suppress(OSError, ValueError):
+            while received := client.recv(65_536):
+                reader.feed(received)
+                commands = []
+                while (words := reader.gets()) is not NOTHING:
+                    commands.append(words)
+                self._take(client, commands)
 
-    def _take(self, client: socket.socket, words: list[bytes]) -> bytes | None:
+    def _take(self, client: socket.socket, commands: list[list[bytes]]) -> None:
+        """Answer what came in one packet, or hold it."""
+        self.reads += [words[1] for words in commands if words[0].upper() == b"GET"]
+        greeted = [self._greeting(client, words) for words in commands]
+        if self.holds and None in greeted:
+            self.held.append(Held(self, client, commands))
+            return
+        replies = [
+            self.reply(words) if reply is None else reply
+            for words, reply in zip(commands, greeted, strict=True)
+        ]
+        client.sendall(b"".join(replies))
+
+    def _greeting(self, client: socket.socket, words: list[bytes]) -> bytes | None:
+        """Return the answer to what is about the connection; ``None`` to all else."""
         name = words[0].decode().upper()
-        if name == "HELLO":
-            hello = HELLO.replace(b"master", self.role)
-            return None if self.is_mute and client is self._link else hello
+        if name in ("HELLO", "PING") and self.is_mute and client is self._link:
+            return b""
         if words[:2] == [b"CLIENT", b"TRACKING"]:
             self._link, self.links = client, self.links + 1
-        if name in GREETINGS:
-            return OK
-        if name == "PING":
-            return b"+PONG\r\n"
-        if name == "GET":
-            self.reads.append(words[1])
-        if name == "EVALSHA" and words[1].decode() == scripts.READ.digest:
-            self.reads += words[3 : 3 + int(words[2])]
-        if self.holds:
-            self.held.append(Held(self, client, words))
-            return None
-        return self.reply(words)
+        greetings = dict.fromkeys(GREETINGS, OK) | {
+            "HELLO": HELLO.replace(b"master", self.role),
+            "PING": b"+PONG\r\n",
+        }
+        return greetings.get(name)
 
 
 @contextmanager

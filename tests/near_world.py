@@ -59,6 +59,7 @@ class Reader(NamedTuple):
     Attributes:
         quiet: how much had happened at all when he put his mark.
         version: of the cluster, as it was known then.
+        seen: how many writes there had been when the server answered.
     """
 
     mark: Any = None
@@ -67,6 +68,7 @@ class Reader(NamedTuple):
     left: int = -1
     quiet: int = -1
     version: int = 0
+    seen: int = 0
 
 
 class World:
@@ -92,7 +94,7 @@ class World:
             **{f"reader {actor}": Reader() for actor in ("A", "B")},
             **{"now": BEGIN, "value": Value(0, BEGIN + ttl), "writes": (), "news": ()},
             **{"heard": 0, "happened": 0, "own": 0, "is_linked": True, "is_cut": False},
-            "node": "near",
+            **{"node": "near", "returned": 0},  # the latest that a reader has got, by its writes
         }
         counted = SimpleNamespace(_prefix=PREFIX, _counters=Counters())
         self.get = on_threads.near_reader(counted, self.table, lambda *_: MISSING)  # type: ignore[arg-type]
@@ -139,15 +141,19 @@ class World:
             value = value._replace(heard=asked.heard, asked=asked.asked, node=state["node"])
         else:
             value = None
-        state[f"reader {who}"] = reader._replace(reply=value, left=left)
+        state[f"reader {who}"] = reader._replace(reply=value, left=left, seen=len(state["writes"]))
 
     def fill(self, who: str) -> None:
         """The answer has come."""
         state, reader = self.state, self.state[f"reader {who}"]
+        stands = self.table._marks.get("symphra:k") is reader.mark
         value, kept = reader.reply, None
         if value is not None:
             kept = self.near.kept(NAME, tuple(value), b"", reader.left)
-        self.near.fill(NAME, reader.mark, kept, reader.left)
+        reply = None if value is None else b"%d" % value.version
+        self.near.fill(NAME, reader.mark, kept, reader.left, reply)
+        if reader.mark is not None:
+            state["returned"] = max(state["returned"], reader.seen)
         # The mark is his own, or as young as if it were; and nobody was sent on to another node.
         is_fresh = reader.mark is not None and reader.mark.at == reader.asked.asked
         is_fresh = is_fresh and reader.version == self.tracking.version
@@ -155,6 +161,8 @@ class World:
             found = self.table.hit(NAME)
             assert found is not MISSING, "nothing has happened since he asked, and nothing is near"
             assert Value(*found).version == value.version
+        if reader.mark is not None and not stands:
+            state["happened"] += 1  # he may have taken away what others are about to fill
 
     def write(self, _: str) -> None:
         """Somebody writes, and the server tells."""
@@ -284,11 +292,18 @@ class World:
             dict(self.table._marks),
             self.link.epoch,
             [(epoch, epoch.until, epoch.prefixes) for epoch in self.epochs],
+            [(mark, mark.reply) for mark in self.known_marks()],
             None if cluster is None else dict(vars(cluster)),
         )
 
+    def known_marks(self) -> list[Any]:
+        """Return the marks that somebody may still do something with."""
+        readers = [what for what in self.state.values() if isinstance(what, Reader)]
+        held = [reader.mark for reader in readers if reader.mark is not None]
+        return [*held, *self.table._marks.values()]
+
     def restore(self, saved: Any) -> None:
-        state, entries, marks, self.link.epoch, epochs, cluster = saved
+        state, entries, marks, self.link.epoch, epochs, replies, cluster = saved
         self.state = dict(state)
         self.table.entries.clear()
         self.table.entries.update(entries)
@@ -297,6 +312,8 @@ class World:
         self.epochs = [epoch for epoch, *_ in epochs]
         for epoch, until, prefixes in epochs:
             epoch.until, epoch.prefixes = until, prefixes
+        for mark, reply in replies:
+            mark.reply = reply
         if cluster is not None:
             vars(self.tracking._cluster).update(cluster)
 
@@ -320,7 +337,7 @@ class World:
         )
 
     def key_of(self, mark: Any) -> Any:
-        return mark and (self.epochs.index(mark.epoch), mark.version, mark.at)
+        return mark and (self.epochs.index(mark.epoch), mark.version, mark.at, mark.reply)
 
     # --- what must be true ----------------------------------------------------------------
 
@@ -337,6 +354,7 @@ class World:
             assert not write.is_known, "an old value, after its write was heard of"
             assert now - write.at < TRUSTED, "an old value, when the lease has run out"
         assert found.heard == state["heard"], "asked for before what was heard last"
+        assert found.version >= state["returned"], "older than what somebody has got already"
         assert now < found.expires, "after the end of its ttl"
         assert now < found.asked + self.settings.max_staleness, "after max_staleness"
         assert found.node == "near", "from a node that tells nobody"

@@ -22,6 +22,7 @@ from collections import OrderedDict
 from math import isfinite
 from time import monotonic
 
+from symphra_cache._redis_errors import is_refusal
 from symphra_cache._turns import Turn
 from symphra_cache.exceptions import ConfigurationError
 from symphra_cache.types import MISSING
@@ -33,9 +34,20 @@ if TYPE_CHECKING:
 
     # What is kept of a value, and how a caller's value is made of it, None if it is the value.
     Kept: TypeAlias = "tuple[Any, Callable[[Any], object] | None]"
+    # That, the milliseconds that it lives, and how it stands on the server, None if it doesn't.
+    Read: TypeAlias = "tuple[Kept | None, int, bytes | None]"
     Entry: TypeAlias = "tuple[Epoch, Any, float, Callable[[Any], object] | None]"
 
-__all__ = ["ABSENT", "Epoch", "Mark", "NearCache", "NearRoutesState", "NearTable", "text_of"]
+__all__ = [
+    "ABSENT",
+    "Epoch",
+    "Mark",
+    "NearCache",
+    "NearRoutesState",
+    "NearTable",
+    "as_read",
+    "text_of",
+]
 
 
 class NearCache:
@@ -123,6 +135,13 @@ def text_of(name: bytes) -> str:
     return name.decode(errors="replace")
 
 
+def as_read(reply: Any, left: Any) -> tuple[Any, int]:
+    """Return what came of a read: another type is nothing, an unknown ttl is 0."""
+    if isinstance(reply, Exception) and is_refusal(reply, "WRONGTYPE"):
+        reply = None
+    return reply, 0 if isinstance(left, Exception) else left
+
+
 class NearTable:
     """Entries by name, least recently used first; shared by threads, loops and both faces.
 
@@ -186,10 +205,12 @@ class NearTable:
         text = text_of(name)
         with self._turn:
             if self._marks.get(text) is not mark:
-                # What is there by now was read by somebody else, perhaps a moment earlier on the
-                # server: nobody may get it who reads after this one has returned something else.
+                # What is there by now, or is about to be, was read by somebody else, perhaps a
+                # moment earlier on the server: nobody may get it who reads after this one has
+                # returned something else.
                 if reply != mark.reply:
                     self.entries.pop(text, None)
+                    self._marks.pop(text, None)
                 return
             del self._marks[text]
             mark.reply = reply

@@ -45,3 +45,14 @@ def test_an_answer_to_a_question_from_before_a_write_leaves_nothing() -> None:
     table.fill(NAME, late, ("new", None), reply=b"new")
     table.fill(NAME, early, ("newest", None), reply=b"newest")
     assert table.hit(NAME) is MISSING
+
+
+def test_an_answer_to_a_question_from_before_a_write_lets_nothing_be_kept_either() -> None:
+    """The same, but what was read in between comes last."""
+    table, epoch = NearTable(NearCache()), Epoch(inf)
+    early = table.mark(NAME, epoch, 0)
+    table.drop([NAME])
+    late = table.mark(NAME, epoch, 0)
+    table.fill(NAME, early, ("newest", None), reply=b"newest")
+    table.fill(NAME, late, ("new", None), reply=b"new")
+    assert table.hit(NAME) is MISSING

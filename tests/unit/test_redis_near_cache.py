@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from near_links import backend_of, entries_of, near_of, steady_links, until, wait_linked
+from near_links import backend_of, entries_of, near_of, steady_links, until, wait_heard, wait_linked
 from redis_servers import RedisServer, patient, shared_server
 from symphra_cache import MISSING, CacheManager
 from symphra_cache.backends import NearCache, RedisBackend
@@ -62,20 +62,16 @@ def is_near(cache: CacheManager, name: str = K) -> bool:
 
 
 def keep(call: Caller, cache: CacheManager, key: str = "k") -> Any:
-    """Read a value so that it is near afterwards; return it."""
-    name = f"{cache._path}:{key}"
-
-    def read() -> bool:  # what was told of an earlier write may come between
-        call(cache, "get", key)
-        return is_near(cache, name)
-
-    until(read)
+    """Read a value so that it is near, and stays so; return it."""
+    # What is told of writes so far would take it away.
+    wait_heard(backend_of(cache), shared_server().command, cache._path)
+    until(lambda: call(cache, "get", key) is not GONE and is_near(cache, f"{cache._path}:{key}"))
     return call(cache, "get", key)
 
 
 def reads(server: RedisServer) -> int:
-    """Return how many scripts the server has run, of which every read that fills is one."""
-    return server.calls("evalsha") + server.calls("eval")
+    """Return how many reads have reached the server."""
+    return server.calls("get")
 
 
 # --- foreign writers ----------------------------------------------------------------------

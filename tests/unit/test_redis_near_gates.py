@@ -82,7 +82,7 @@ class Play:
     It says itself what must come of each step: ``kept`` is what is near, ``mark`` whose fills
     count. A reader who finds nothing near has a mark, the one that is there or a new one; who
     fills takes it away, and so does what is told. Who was told something else than the first who
-    had his mark takes away what is near: he may have been told later.
+    had his mark takes away what is near, and the mark that stands: he may have been told later.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class Play:
         if mark is self.mark:
             self.kept, self.mark, mark.told = value, None, value
         elif mark.told != value:
-            self.kept = None
+            self.kept = self.mark = None
 
     def check(self, future: Future[Any], value: int) -> None:
         found = future.result(20)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from near_links import backend_of, entries_of, keep, near_of, told, until
+import symphra_cache._redis_tracking as tracking
+from near_links import backend_of, entries_of, keep, near_of, steady_links, told, until
 from processes import descriptors, in_child, run_strictly
 from redis_servers import RedisServer, patient, running_server
 from symphra_cache import CacheClosedError, CacheManager
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
     from faces import Caller
 
 NAME = "symphra:k"
+
+
+@pytest.fixture(autouse=True)
+def _steady(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(tracking, "_RETRY", 0.05)
+    with steady_links():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,7 @@ def cache(server: RedisServer) -> Iterator[CacheManager]:
     """A manager with a value near."""
     with CacheManager(made(server.url)) as cache:
         cache.set("k", 1)
-        keep(cache)
+        keep(cache, server)
         yield cache
 
 
@@ -66,7 +74,7 @@ def test_closing_leaves_no_thread_and_no_connection(server: RedisServer, call: C
     before = threads(), server.connections(), descriptors()
     cache = CacheManager(made(server.url))
     call(cache, "set", "k", 1)
-    keep(cache)
+    keep(cache, server)
     assert (threads(), len(links(server))) == (before[0] + 1, 1)
     call(cache, "close")
     for read in (lambda: cache.get("k"), lambda: cache.get_many(["k"])):
@@ -88,7 +96,7 @@ def test_a_backend_that_nobody_has_any_more_leaves_no_thread(
     before = threads(), server.connections()
     cache = CacheManager(made(server.url))
     call(cache, "set", "k", 1)
-    keep(cache)
+    keep(cache, server)
     del cache
     if call.runner is not None:
         call.runner.close()
@@ -136,7 +144,7 @@ def test_a_child_begins_its_own_link_and_leaves_its_parents_alone(
                 os.fstat(end)
         assert not near_of(backend_of(cache)).table.entries
         assert cache.get("k") == 1
-        assert keep(cache) == 1
+        assert keep(cache, server) == 1
         assert len(links(server)) == 2
         server.command("SET", NAME, 2)
         until(lambda: cache.get("k") == 2)
@@ -144,7 +152,7 @@ def test_a_child_begins_its_own_link_and_leaves_its_parents_alone(
 
     in_child(child)
     until(lambda: cache.get("k") == 2)
-    keep(cache)
+    keep(cache, server)
     assert links(server) == mine
     server.command("SET", NAME, 3)
     until(lambda: cache.get("k") == 3)
@@ -153,10 +161,10 @@ def test_a_child_begins_its_own_link_and_leaves_its_parents_alone(
 def test_one_loop_after_another_shares_what_is_near(
     server: RedisServer, cache: CacheManager
 ) -> None:
-    mine, before = links(server), server.calls("evalsha")
+    mine, before = links(server), server.calls("get")
     for _ in range(3):
         assert asyncio.run(cache.aget("k")) == 1
-    assert server.calls("evalsha") == before
+    assert server.calls("get") == before
     server.command("SET", NAME, 2)
     until(lambda: asyncio.run(cache.aget("k")) == 2)
     assert links(server) == mine
@@ -176,7 +184,7 @@ def test_a_link_that_was_cut_serves_nothing_stale_and_comes_back(
             pipe.set(NAME, turn)
             pipe.execute()
         until(lambda turn=turn: call(cache, "get", "k") == turn)  # type: ignore[misc]
-        assert keep(cache) == turn
+        assert keep(cache, server) == turn
         assert links(server) != [old]
     assert told(caplog) == [False, True] * 3
 
@@ -186,14 +194,14 @@ def test_a_server_that_was_started_again_is_listened_to_again(
 ) -> None:
     with running_server() as server, CacheManager(made(server.url)) as cache:
         call(cache, "set", "k", 1)
-        keep(cache)
+        keep(cache, server)
         server.kill()
         until(lambda: told(caplog))
         assert not entries_of(backend_of(cache))
         server.start()
         assert call(cache, "set", "k", 2) is True
         assert call(cache, "get", "k") == 2
-        assert keep(cache) == 2
+        assert keep(cache, server) == 2
         server.command("SET", NAME, 3)
         until(lambda: call(cache, "get", "k") == 3)
         assert told(caplog) == [False, True]
@@ -207,16 +215,16 @@ def test_a_manager_that_degrades_is_served_for_a_moment_and_then_goes_without(
         CacheManager(made(server.url), on_outage="degrade") as cache,
     ):
         call(cache, "set", "k", 1)
-        keep(cache)
-        before = server.calls("evalsha")
+        keep(cache, server)
+        before = server.calls("get")
         assert call(cache, "get", "k") == 1
-        assert server.calls("evalsha") == before
+        assert server.calls("get") == before
         server.kill()
         until(lambda: call(cache, "get", "k", "out") == "out")
         assert call(cache, "get_many", ["k"]) == {}
         server.start()
         until(lambda: call(cache, "set", "k", 2) and call(cache, "get", "k") == 2)
-        assert keep(cache) == 2
+        assert keep(cache, server) == 2
 
 
 # --- subclasses -----------------------------------------------------------------------------
@@ -273,6 +281,6 @@ def test_a_socket_pair_is_all_that_a_link_holds_besides_its_connection(
     with CacheManager(made(server.url)) as cache:
         cache.set("k", 1)
         own = descriptors()
-        keep(cache)
+        keep(cache, server)
         assert descriptors() - own <= 4  # the connection, the bell, the selector
     until(lambda: descriptors() <= before)

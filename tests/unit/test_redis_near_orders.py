@@ -16,7 +16,8 @@ import symphra_cache._async.redis_near as on_loops
 import symphra_cache._redis_near as shared
 import symphra_cache._redis_tracking as links
 import symphra_cache._sync.redis_near as on_threads
-from near_world import World
+from near_world import NAME, PREFIX, World
+from symphra_cache import MISSING
 from symphra_cache._redis_tracking import Link
 from symphra_cache.backends import NearCache
 
@@ -94,3 +95,19 @@ def test_no_order_keeps_what_another_node_has_answered(clock: list[World]) -> No
     world.explore()
     far._bell.close()
     far._button.close()
+
+
+def test_a_change_while_the_way_is_looked_up_is_noticed(clock: list[World]) -> None:
+    world = explored(clock, BOTH, math.inf, 30.0)
+    cluster = SimpleNamespace(version=0)
+
+    def owner(_: int) -> tuple[str, int]:
+        cluster.version += 1  # another thread learns of it just now
+        return "near", 1
+
+    cluster.owner = owner
+    world.tracking._links = {("near", 1): world.link}
+    world.tracking._cluster = cluster
+    mark = world.near.mark(NAME, PREFIX)
+    world.near.fill(NAME, mark, (1, None))
+    assert world.table.hit(NAME) is MISSING
