@@ -151,7 +151,7 @@ def users_of(server: RedisServer) -> tuple[set[str], set[str]]:
 
 def test_a_broken_link_has_the_master_looked_up_anew(sentinels: RedisSentinels) -> None:
     """Who was idle would not notice that there is another one, and fill the near cache of it."""
-    cache, backend = near(url_of_sentinels(sentinels))
+    cache, backend = near(patient(url_of_sentinels(sentinels)))
     with asyncio.Runner() as runner, cache:
         assert cache.get("k") is runner.run(cache.aget("k")) is None
         master = sentinels.master_server
