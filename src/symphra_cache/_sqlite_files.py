@@ -235,7 +235,10 @@ def _connect(path: str, busy_timeout: float) -> FileConnection | None:
         os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
         while _is_missing_or_empty(place):
             _create(place, busy_timeout)
-        file, db = hold(place), None
+        try:
+            file, db = hold(place), None
+        except FileNotFoundError:  # another process has just moved it aside
+            return None
         try:
             if clear_place(place, file, busy_timeout):
                 db = sqlite3.connect(
