@@ -11,6 +11,8 @@ Each also inherits from the builtin that a caller would expect, so that
     ├── ValueTooLargeError       (ValueError)       a value beyond a size limit
     ├── NotAnIntegerError        (TypeError)        incr or decr of something else
     ├── CounterOverflowError     (OverflowError)    incr or decr beyond 64 bits
+    ├── InvalidLoaderError       (TypeError)        a loader that can't be run, or its result
+    ├── RecursiveLoadError       (RuntimeError)     a load that would wait for itself
     ├── ConfigurationError       (ValueError)       a wrong option, URL or file
     │   └── ForeignFileError                        a file that is not a cache of ours
     ├── CacheClosedError         (RuntimeError)     use after close
@@ -32,9 +34,11 @@ __all__ = [
     "CounterOverflowError",
     "ForeignFileError",
     "InvalidKeyError",
+    "InvalidLoaderError",
     "InvalidPatternError",
     "InvalidTTLError",
     "NotAnIntegerError",
+    "RecursiveLoadError",
     "SerializationError",
     "UnsupportedLoopError",
     "ValueTooLargeError",
@@ -71,6 +75,14 @@ class NotAnIntegerError(CacheError, TypeError):
 
 class CounterOverflowError(CacheError, OverflowError):
     """``incr`` or ``decr`` would leave the signed 64-bit range; the entry is unchanged."""
+
+
+class InvalidLoaderError(CacheError, TypeError):
+    """A loader is a coroutine function where nobody can await, or returns what it must not."""
+
+
+class RecursiveLoadError(CacheError, RuntimeError):
+    """A load would wait for itself: a key is loaded inside its own load, or in a circle of loads."""
 
 
 class ConfigurationError(CacheError, ValueError):

@@ -1,0 +1,126 @@
+# Source of the blocking twin: edit here, then run scripts/run_unasync.py.
+"""One face of loads: a miss is loaded once, whoever else wants it waits; see ``_flights.py``."""
+
+from __future__ import annotations
+
+from symphra_cache._callers import AsyncCaller, arung, entered, left
+from symphra_cache._loads import acalled, shared_outcome, tell
+from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
+from symphra_cache.types import MISSING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from symphra_cache._flights import Flight, Flights
+    from symphra_cache._loads import Load
+    from symphra_cache.types import TTL
+
+__all__ = ["AsyncLoads"]
+
+
+class AsyncLoads:
+    """The loads of one namespace.
+
+    Args:
+        flights: those of the backend.
+        keyspace: the namespace's; what is stored by it voids no load.
+        path: of the namespace.
+        default_ttl: for what is stored without one.
+    """
+
+    def __init__(self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL) -> None:
+        self._flights = flights
+        self._keyspace = keyspace
+        self._path = path
+        self._default_ttl = default_ttl
+
+    # --- one key ----------------------------------------------------------------------
+
+    async def aget_or_set(self, key: str, load: Load) -> Any:
+        """Return the value under a key, loading it on a miss."""
+        ended = self._flights.ended
+        value = await self._aread(key)
+        return value if value is not MISSING else await self.aload(key, load, ended)
+
+    async def _aread(self, key: str) -> Any:
+        try:
+            return await self._keyspace.aget(key, MISSING)
+        except BackendUnavailableError:  # which the keyspace has counted
+            return MISSING
+
+    async def aload(self, key: str, load: Load, ended: int) -> Any:
+        """Load a value that was missing, or wait for who does already.
+
+        Args:
+            key: its key.
+            load: how.
+            ended: how many loads had ended before it was looked for.
+        """
+        caller = AsyncCaller()
+        while True:
+            flight = self._flights.join((self._path, key), caller)
+            await self._aended(flight, caller)
+            if flight.leader is caller:
+                return await self._alead(flight, caller, load, ended)
+            if flight.has_outcome:
+                return shared_outcome(flight)
+
+    async def _aended(self, flight: Flight, caller: AsyncCaller) -> None:
+        """Wait until a flight is over, or until the caller leads it."""
+        try:
+            while not flight.is_over and flight.leader is not caller:
+                await arung(caller)
+                if flight.leader.is_lost:
+                    self._flights.take_over(flight, caller)
+        except BaseException:
+            self._flights.leave(flight, caller)
+            raise
+
+    async def _alead(
+        self, flight: Flight, caller: AsyncCaller, load: Load, ended: int
+    ) -> Any:
+        key = flight.name[1]
+        token = entered((flight,))
+        try:
+            # Somebody may have stored it since it was looked for.
+            value = await self._aread(key) if self._flights.ended != ended else MISSING
+            if value is MISSING:
+                value = await acalled(load.loader)
+                await self._astore(flight, caller, load, value)
+        except Exception as error:
+            self._flights.end(flight, caller, None, error)
+            raise
+        except BaseException:
+            self._flights.leave(flight, caller)
+            raise
+        finally:
+            left(token)
+        tell(self._flights, flight, caller, value)
+        return value
+
+    async def _astore(
+        self, flight: Flight, caller: AsyncCaller, load: Load, value: Any
+    ) -> None:
+        """Store what was loaded, unless the key was written meanwhile."""
+        if not load.is_kept(value):
+            return
+        key, lifetime = flight.name[1], load.lifetime(value, self._default_ttl)
+
+        def may_store() -> bool:
+            return self._flights.may_store(flight, caller)
+
+        try:
+            if hasattr(self._keyspace, "aset_if"):
+                await self._keyspace.aset_if(may_store, key, value, lifetime)
+            elif may_store():
+                await self._keyspace.aset(key, value, lifetime)
+                if flight.is_void:  # by who could not wait; see `Caller.blocks`
+                    await self._keyspace.adelete(key)
+        except (BackendUnavailableError, CacheClosedError):
+            return  # who loads has the value all the same
+        except Exception:
+            raise
+        except BaseException:
+            tell(self._flights, flight, caller, value)
+            raise

@@ -1,0 +1,150 @@
+"""What the loads of both faces have in common: their arguments, and what waiters get. No I/O.
+
+The faces are in ``_async/loads.py`` and its generated twin.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from inspect import CO_COROUTINE, isawaitable
+from types import FunctionType, MethodType
+
+from symphra_cache._isolation import frozen
+from symphra_cache._ttl import checked_jitter, spread
+from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
+from symphra_cache.types import DEFAULT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from symphra_cache._callers import Caller
+    from symphra_cache._flights import Flight, Flights, Kept
+    from symphra_cache.types import TTL, TTLArgument
+
+__all__ = ["Load", "acalled", "called", "shared_outcome", "tell"]
+
+
+class Load:
+    """How a missing value is loaded, and whether and for how long it is kept.
+
+    Args:
+        loader: a function without arguments, or the value itself.
+        ttl: time to live, or a function of the value that returns it.
+        should_cache: a function of the value that tells whether it is stored; ``None``: it is.
+        jitter: the share by which the ttl is spread.
+
+    Raises:
+        ConfigurationError: ``should_cache`` or ``jitter`` is wrong.
+    """
+
+    __slots__ = ("_jitter", "_should_cache", "_ttl", "loader")
+
+    def __init__(
+        self,
+        loader: Any,
+        ttl: TTLArgument | Callable[[Any], TTLArgument],
+        should_cache: Callable[[Any], object] | None,
+        jitter: float,
+    ) -> None:
+        if should_cache is not None and not callable(should_cache):
+            raise ConfigurationError(
+                f"should_cache must be a function of the value or None, got "
+                f"{type(should_cache).__name__}"
+            )
+        self.loader = loader
+        self._ttl = ttl
+        self._should_cache = should_cache
+        self._jitter = checked_jitter(jitter)
+
+    def is_kept(self, value: Any) -> bool:
+        """Tell whether a value is to be stored."""
+        return self._should_cache is None or bool(self._should_cache(value))
+
+    def lifetime(self, value: Any, default: TTL) -> TTL:
+        """Return the time that a value is stored for."""
+        ttl = self._ttl(value) if callable(self._ttl) else self._ttl
+        return spread(default if ttl is DEFAULT else ttl, self._jitter)  # type: ignore[arg-type]
+
+
+def called(loader: Any) -> Any:
+    """Return what a loader makes; anything but a function is the value itself.
+
+    Raises:
+        InvalidLoaderError: it is a coroutine function.
+    """
+    check_blocking(loader)
+    value = loader() if callable(loader) else loader
+    if isawaitable(value):
+        close = getattr(value, "close", None)
+        if close is not None:
+            close()  # else Python warns that nobody awaited it
+        raise _refused(f"{_shown(loader)}, which returned a {type(value).__name__}")
+    return value
+
+
+async def acalled(loader: Any) -> Any:
+    """Do what `called` does; a coroutine function is awaited."""
+    value = loader() if callable(loader) else loader
+    return await value if isawaitable(value) else value
+
+
+def check_blocking(loader: object) -> None:
+    """Refuse a coroutine function, before anything is done with it.
+
+    Raises:
+        InvalidLoaderError: it is one.
+    """
+    function = loader.__func__ if isinstance(loader, MethodType) else loader
+    if isinstance(function, FunctionType) and function.__code__.co_flags & CO_COROUTINE:
+        raise _refused(f"the coroutine function {_shown(loader)}")
+
+
+def _refused(what: str) -> InvalidLoaderError:
+    return InvalidLoaderError(
+        f"loader must be a value or a function, got {what}; the blocking methods can't await: "
+        "use aget_or_set or aget_or_set_many in a coroutine"
+    )
+
+
+def _shown(loader: object) -> str:
+    return str(getattr(loader, "__qualname__", type(loader).__name__))
+
+
+def tell(flights: Flights, flight: Flight, caller: Caller, value: object) -> None:
+    """Give a value to all who wait."""
+    if not flights.end(flight, caller, None):
+        flights.end(flight, caller, _kept(value))
+
+
+def _kept(value: object) -> Kept:
+    """Return what is kept of a value for who waits, and how each makes his own of it.
+
+    So that one who changes his value changes nobody else's. What can't be copied is shared.
+    """
+    try:
+        return frozen(value)
+    except Exception:  # its own methods raise what they like
+        return value, None
+
+
+def shared_outcome(flight: Flight) -> Any:
+    """Return the waiting caller's own value of a flight that is over, or raise its error."""
+    if flight.error is not None:
+        raise _own(flight.error)
+    assert flight.outcome is not None
+    kept, thaw = flight.outcome
+    return kept if thaw is None else thaw(kept)
+
+
+def _own(error: Exception) -> Exception:
+    """Return an error for one of many to raise: tracebacks grow with each who raises it."""
+    try:
+        own = copy(error)
+    except Exception:  # its own methods raise what they like
+        own = error
+    if type(own) is not type(error) or own.args != error.args:
+        own = error
+    own.__cause__, own.__suppress_context__ = error.__cause__, error.__suppress_context__
+    return own.with_traceback(error.__traceback__)

@@ -1,0 +1,29 @@
+"""State of a keyspace whose writes void the loads that they overlap. No I/O here.
+
+The faces are in ``_async/watched.py`` and its generated twin.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from symphra_cache._flights import Flights
+
+__all__ = ["WatchedState"]
+
+
+class WatchedState:
+    """A namespace of a backend, and the loads under way there.
+
+    Args:
+        inner: the backend's keyspace, whose reads are taken as they are.
+        flights: the loads.
+        path: of the namespace.
+    """
+
+    def __init__(self, inner: Any, flights: Flights, path: str) -> None:
+        self._inner: Any = inner
+        self._flights: Flights = flights
+        self._path: str = path
