@@ -11,6 +11,7 @@ from symphra_cache._loops import running_loop
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Iterable
     from contextvars import Token
     from typing import TypeAlias
 
@@ -105,10 +106,10 @@ async def arung(caller: AsyncCaller) -> None:
     caller.bell.clear()
 
 
-def entered(flight: Flight) -> Token[Inside]:
-    """Run inside of a load from now on; hand what is returned to `left`."""
-    running = tuple(one for one in _inside.get() if not one.is_over)
-    return _inside.set((*running, flight))
+def entered(flights: Iterable[Flight]) -> Token[Inside]:
+    """Run inside of loads from now on; hand what is returned to `left`."""
+    running = [one for one in _inside.get() if not one.is_over]
+    return _inside.set((*running, *flights))
 
 
 def left(token: Token[Inside]) -> None:

@@ -27,7 +27,7 @@ from symphra_cache.exceptions import RecursiveLoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any, TypeAlias
 
     from symphra_cache._callers import Caller
@@ -266,54 +266,68 @@ class Flights:
 
     # --- writes -----------------------------------------------------------------------
 
-    def begin_write(self, names: Iterable[Name], writer: Caller) -> list[Flight]:
-        """Note that keys are about to be written; return the flights to wait for before that."""
+    def begin_write(self, names: Iterable[Name]) -> list[Flight]:
+        """Note that keys are about to be written; return loads to pass to `waits_for_store`."""
+        writing, live = self._writing, self.live
+        storing: list[Flight] = []
         with self._turn:
-            storing: list[Flight] = []
             for name in names:
-                self._writing[name] = self._writing.get(name, 0) + 1
-                storing += self._voided(name, writer)
-            return storing
+                writing[name] = writing.get(name, 0) + 1
+                if name in live:
+                    storing += self._voided(name)
+        return storing
 
     def end_write(self, names: Iterable[Name]) -> None:
         """Note that keys have been written, or not."""
+        writing, live = self._writing, self.live
         with self._turn:
             for name in names:
-                if (others := self._writing.pop(name, 1) - 1) > 0:
-                    self._writing[name] = others
-                self._voided(name, None)
+                # None of them is there any more in a child that was forked meanwhile.
+                if (others := writing.pop(name, 1) - 1) > 0:
+                    writing[name] = others
+                if name in live:
+                    self._voided(name)
 
-    def begin_sweep(self, sweep: Sweep, sweeper: Caller) -> list[Flight]:
-        """Note that keys are about to be removed; return the flights to wait for before that."""
+    def begin_sweep(self, sweep: Sweep) -> list[Flight]:
+        """Note that keys are about to be removed; return loads to pass to `waits_for_store`."""
         with self._turn:
             self._sweeps.append(sweep)
-            return [
-                flight
-                for name in list(self.live)
-                if sweep.concerns(name)
-                for flight in self._voided(name, sweeper)
-            ]
+            return self._swept(sweep)
 
     def end_sweep(self, sweep: Sweep) -> None:
         """Note that a removal is over."""
         with self._turn:
-            with suppress(ValueError):  # begun before a fork
+            with suppress(ValueError):  # in a child that was forked meanwhile
                 self._sweeps.remove(sweep)
-            for name in list(self.live):
-                if sweep.concerns(name):
-                    self._voided(name, None)
+            self._swept(sweep)
 
-    def _voided(self, name: Name, writer: Caller | None) -> Iterator[Flight]:
-        """Let nobody join the flights of a key; yield those that a writer has to wait for."""
-        found = []
-        for flight in self.live.get(name, ()):
-            if flight.is_storing and writer is not None and not writer.blocks(flight.leader):
-                flight.writers.append(writer)
-                found.append(flight)
-            else:
-                flight.is_void = True
+    def _swept(self, sweep: Sweep) -> list[Flight]:
+        concerned = [name for name in self.live if sweep.concerns(name)]
+        return [flight for name in concerned for flight in self._voided(name)]
+
+    def void(self, name: Name) -> None:
+        """Note that a key is being written, where a write and the storing of a load are steps."""
+        with self._turn:
+            self._voided(name)
+
+    def _voided(self, name: Name) -> list[Flight]:
+        """Let nobody join the flights of a key; return those that are being stored."""
         self._joinable.pop(name, None)
-        return iter(found)
+        flights = self.live.get(name, ())
+        for flight in flights:
+            flight.is_void |= not flight.is_storing
+        return [flight for flight in flights if flight.is_storing]
+
+    def waits_for_store(self, flight: Flight, writer: Caller) -> bool:
+        """Tell whether a writer has to wait for a load; it wakes him when it is stored."""
+        with self._turn:
+            if not flight.is_storing or flight.leader.is_lost:
+                return False
+            if writer.blocks(flight.leader):
+                flight.is_void = True  # who stores it will remove it
+                return False
+            flight.writers.append(writer)
+            return True
 
     # --- forks ------------------------------------------------------------------------
 
@@ -341,6 +355,9 @@ _of: WeakKeyDictionary[Any, Flights] = WeakKeyDictionary()
 
 def flights_of(backend: Any) -> Flights:
     """Return the loads of a backend, which all of its managers share."""
+    own = getattr(backend, "flights", None)
+    if isinstance(own, Flights):
+        return own
     try:
         found = _of.get(backend)
         return found if found is not None else _of.setdefault(backend, Flights())

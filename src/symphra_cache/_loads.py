@@ -5,6 +5,7 @@ The faces are in ``_async/loads.py`` and its generated twin.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from inspect import CO_COROUTINE, isawaitable
 from types import FunctionType, MethodType
@@ -16,14 +17,14 @@ from symphra_cache.types import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from symphra_cache._callers import Caller
     from symphra_cache._flights import Flight, Flights, Kept
     from symphra_cache.types import TTL, TTLArgument
 
-__all__ = ["Load", "acalled", "called", "shared_outcome", "tell"]
+__all__ = ["Load", "acalled", "called", "check_blocking", "checked_result", "shared_outcome", "tell"]
 
 
 class Load:
@@ -68,14 +69,14 @@ class Load:
         return spread(default if ttl is DEFAULT else ttl, self._jitter)  # type: ignore[arg-type]
 
 
-def called(loader: Any) -> Any:
+def called(loader: Any, *arguments: Any) -> Any:
     """Return what a loader makes; anything but a function is the value itself.
 
     Raises:
         InvalidLoaderError: it is a coroutine function.
     """
     check_blocking(loader)
-    value = loader() if callable(loader) else loader
+    value = loader(*arguments) if callable(loader) else loader
     if isawaitable(value):
         close = getattr(value, "close", None)
         if close is not None:
@@ -84,9 +85,9 @@ def called(loader: Any) -> Any:
     return value
 
 
-async def acalled(loader: Any) -> Any:
+async def acalled(loader: Any, *arguments: Any) -> Any:
     """Do what `called` does; a coroutine function is awaited."""
-    value = loader() if callable(loader) else loader
+    value = loader(*arguments) if callable(loader) else loader
     return await value if isawaitable(value) else value
 
 
@@ -99,6 +100,20 @@ def check_blocking(loader: object) -> None:
     function = loader.__func__ if isinstance(loader, MethodType) else loader
     if isinstance(function, FunctionType) and function.__code__.co_flags & CO_COROUTINE:
         raise _refused(f"the coroutine function {_shown(loader)}")
+
+
+def checked_result(loaded: object, keys: list[str]) -> dict[str, Any]:
+    """Return what a loader of many keys has made of those that it was asked for.
+
+    Raises:
+        InvalidLoaderError: it is no mapping.
+    """
+    if not isinstance(loaded, Mapping):
+        raise InvalidLoaderError(
+            "the loader of get_or_set_many must return a mapping of keys to values, got "
+            f"{type(loaded).__name__}; keys that it leaves out are left out of the answer"
+        )
+    return {key: loaded[key] for key in keys if key in loaded}
 
 
 def _refused(what: str) -> InvalidLoaderError:

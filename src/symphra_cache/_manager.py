@@ -53,7 +53,7 @@ class ManagerState:
         self._bind()
 
     def _opened(self, path: str) -> Keyspace:
-        """Return the keyspace of a namespace."""
+        """Return the backend's keyspace of a namespace."""
         return self._backend.keyspace(path, self._counters)
 
     def _bind(self) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 from symphra_cache._clock import monotonic_of
 from symphra_cache._eviction import make_policy
 from symphra_cache._expiry import ExpiryQueue
+from symphra_cache._flights import Flights
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import frozen, shared
 from symphra_cache._turns import NAP, Turn
@@ -96,6 +97,7 @@ class MemoryStore:
         self.per_ms: float
         self.now, self.per_ms = monotonic_of(clock)
         self.turn: Turn = Turn()
+        self.flights: Flights = Flights()
         self.expiries: ExpiryQueue = self._expiry_queue()
         self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
@@ -140,10 +142,19 @@ class MemoryStore:
         if self.closed:
             raise closed_error()
         with self.turn:
+            if self.flights.live:
+                self.void_load(name)
             entry = self.find(name)
             if entry is not None:
                 self.remove(name)
         return entry
+
+    def void_load(self, name: Name) -> None:
+        """Note that a name is being written. In a turn."""
+        if isinstance(name, str):
+            self.flights.void((self.plain.path if self.plain else "", name))
+        else:
+            self.flights.void((name[0].path, name[1]))
 
     def sweep(self, now: float, limit: int) -> list[Entry]:
         """Drop entries that have expired, after at most ``limit`` looks. In a turn."""
@@ -228,6 +239,7 @@ def putter(store: MemoryStore) -> Put:
     find, put_used, evict = policy.find, policy.put, policy.evict
     entries, max_size, clock, per_ms = policy.entries, store.max_size, store.now, store.per_ms
     ordered = entries if isinstance(entries, OrderedDict) else None
+    loads, void_load = store.flights.live, store.void_load
 
     def put(
         name: Name,
@@ -249,6 +261,8 @@ def putter(store: MemoryStore) -> Put:
                 turn.owner, outermost = me, True
             if store.closed:
                 raise closed_error()
+            if loads:
+                void_load(name)
             now = clock()
             if now >= expiries.next_due:
                 displaced = store.sweep(now, _SWEEP)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchedState"]
 
+_UNWATCHED = ("get", "exists", "ttl", "touch", "get_many", "scan", "count")
+
 
 class WatchedState:
     """A namespace of a backend, and the loads under way there.
@@ -25,5 +27,8 @@ class WatchedState:
 
     def __init__(self, inner: Any, flights: Flights, path: str) -> None:
         self._inner: Any = inner
+        for name in _UNWATCHED:  # no step in between
+            for method in (name, f"a{name}"):
+                setattr(self, method, getattr(inner, method))
         self._flights: Flights = flights
         self._path: str = path

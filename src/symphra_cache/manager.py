@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from symphra_cache._async.manager import AsyncManagerOps
+from symphra_cache._async.manager_loads import AsyncManagerLoads
+from symphra_cache._flights import flights_of
+from symphra_cache._load_faces import Loads
 from symphra_cache._sync.manager import SyncManagerOps
+from symphra_cache._sync.manager_loads import SyncManagerLoads
+from symphra_cache._watched_keyspace import watched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CacheManager"]
 
 
-class CacheManager(AsyncManagerOps, SyncManagerOps):
+class CacheManager(AsyncManagerOps, SyncManagerOps, AsyncManagerLoads, SyncManagerLoads):
     """A cache: ``get``, ``set``, … block; ``aget``, ``aset``, … are their asyncio twins.
 
     Both faces work on the same entries, from any thread and any event loop at once.
@@ -90,11 +95,15 @@ class CacheManager(AsyncManagerOps, SyncManagerOps):
         return cls(**from_env(prefix))
 
     def _opened(self, path: str) -> Keyspace:
-        if not self._degrades:
-            return super()._opened(path)
-        from symphra_cache._degrading_keyspace import DegradingKeyspace
+        flights = flights_of(self._backend)
+        if self._degrades:
+            from symphra_cache._degrading_keyspace import DegradingKeyspace
 
-        return DegradingKeyspace(self._backend, path, self._counters)
+            stored: Keyspace = DegradingKeyspace(self._backend, path, self._counters)
+        else:
+            stored = self._backend.keyspace(path, self._counters)
+        self._loads = Loads(flights, stored, path, self._default_ttl)
+        return watched(stored, flights, path)
 
     def _bind(self) -> None:
         # Hot path: it saves a frame, in asyncio a coroutine. A subclass's own methods stay.

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from symphra_cache._callers import AsyncCaller, arung, entered, left
-from symphra_cache._loads import acalled, shared_outcome, tell
+from symphra_cache._keys import checked_keys
+from symphra_cache._keys import checked_keys
+from symphra_cache._loads import acalled, checked_result, shared_outcome, tell
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from symphra_cache._flights import Flight, Flights
@@ -81,7 +84,7 @@ class AsyncLoads:
         self, flight: Flight, caller: AsyncCaller, load: Load, ended: int
     ) -> Any:
         key = flight.name[1]
-        token = entered((flight,))
+        token = entered([flight])
         try:
             # Somebody may have stored it since it was looked for.
             value = await self._aread(key) if self._flights.ended != ended else MISSING
@@ -124,3 +127,91 @@ class AsyncLoads:
         except BaseException:
             tell(self._flights, flight, caller, value)
             raise
+
+    # --- many keys --------------------------------------------------------------------
+
+    async def aget_or_set_many(self, keys: Iterable[str], load: Load) -> dict[str, Any]:
+        """Return the values under many keys, loading what is missing by one call."""
+        ended = self._flights.ended
+        wanted = checked_keys(keys)
+        found = await self._aread_many(wanted)
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            await self._aload_many(missing, load, ended, found)
+        return {key: found[key] for key in wanted if key in found}
+
+    async def _aread_many(self, keys: list[str]) -> dict[str, Any]:
+        try:
+            return await self._keyspace.aget_many(keys)
+        except BackendUnavailableError:
+            return {}
+
+    async def _aload_many(
+        self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
+    ) -> None:
+        """Load what nobody loads yet, then wait for the rest."""
+        caller = AsyncCaller()
+        flights = self._joined(keys, caller)
+        try:
+            await self._alead_many(flights, caller, load, ended, found)
+            for key, flight in flights.items():
+                if flight.leader is caller:
+                    continue
+                await self._aended(flight, caller)
+                if flight.leader is caller:
+                    await self._alead_many({key: flight}, caller, load, ended, found)
+                elif flight.has_outcome:
+                    found[key] = shared_outcome(flight)
+                else:  # whose loaders left it out
+                    await self._aload_many([key], load, ended, found)
+        finally:
+            for flight in flights.values():
+                self._flights.leave(flight, caller)
+
+    def _joined(self, keys: list[str], caller: AsyncCaller) -> dict[str, Flight]:
+        flights: dict[str, Flight] = {}
+        try:
+            for key in keys:
+                flights[key] = self._flights.join((self._path, key), caller)
+        except BaseException:
+            for flight in flights.values():
+                self._flights.leave(flight, caller)
+            raise
+        return flights
+
+    async def _alead_many(
+        self,
+        flights: dict[str, Flight],
+        caller: AsyncCaller,
+        load: Load,
+        ended: int,
+        found: dict[str, Any],
+    ) -> None:
+        """Load the keys of the flights that the caller leads, by one call."""
+        mine = {key: one for key, one in flights.items() if one.leader is caller}
+        token = entered(mine.values())
+        try:
+            if self._flights.ended != ended:
+                found |= await self._aread_many(list(mine))
+            missing = [key for key in mine if key not in found]
+            if missing:
+                loaded = checked_result(await acalled(load.loader, missing), missing)
+                await self._astore_many(mine, caller, load, loaded)
+                found |= loaded
+        except Exception as error:
+            for flight in mine.values():
+                self._flights.end(flight, caller, None, error)
+            raise
+        finally:
+            left(token)
+        for key, flight in mine.items():
+            if key in found:
+                tell(self._flights, flight, caller, found[key])
+            else:  # its loader left it out; who waits has one of his own
+                self._flights.leave(flight, caller)
+
+    async def _astore_many(
+        self, flights: dict[str, Flight], caller: AsyncCaller, load: Load, loaded: dict[str, Any]
+    ) -> None:
+        for key, value in loaded.items():
+            await self._astore(flights[key], caller, load, value)

@@ -11,9 +11,10 @@ from symphra_cache._watched import WatchedState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, TypeVar
 
+    from symphra_cache._degrading import AsyncCall
     from symphra_cache._flights import Flight
     from symphra_cache.types import TTL
 
@@ -40,10 +41,6 @@ class AsyncWatchedOps(WatchedState):
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
         return await self._awrite([checked_key(key)], self._inner.adelete, key)
-
-    async def atouch(self, key: str, ttl: TTL = None) -> bool:
-        """Give the entry a new ttl; tell whether there was one."""
-        return await self._awrite([checked_key(key)], self._inner.atouch, key, ttl)
 
     async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
@@ -75,31 +72,30 @@ class AsyncWatchedOps(WatchedState):
     async def _awrite(
         self,
         keys: Iterable[str],
-        write: Callable[..., Awaitable[T]],
+        write: AsyncCall[T],
         *arguments: Any,
         **named: Any,
     ) -> T:
-        writer, names = AsyncCaller(), [(self._path, key) for key in keys]
+        names = [(self._path, key) for key in keys]
         try:
-            for flight in self._flights.begin_write(names, writer):
-                await self._astored(flight, writer)
+            for flight in self._flights.begin_write(names):
+                await self._astored(flight)
             return await write(*arguments, **named)
         finally:
             self._flights.end_write(names)
 
     async def _asweep(
-        self, sweep: Sweep, remove: Callable[..., Awaitable[T]], *arguments: Any, **named: Any
+        self, sweep: Sweep, remove: AsyncCall[T], *arguments: Any, **named: Any
     ) -> T:
-        sweeper = AsyncCaller()
         try:
-            for flight in self._flights.begin_sweep(sweep, sweeper):
-                await self._astored(flight, sweeper)
+            for flight in self._flights.begin_sweep(sweep):
+                await self._astored(flight)
             return await remove(*arguments, **named)
         finally:
             self._flights.end_sweep(sweep)
 
-    @staticmethod
-    async def _astored(flight: Flight, writer: AsyncCaller) -> None:
+    async def _astored(self, flight: Flight) -> None:
         """Wait until a load is stored, or given up."""
-        while flight.is_storing and not flight.leader.is_lost:
+        writer = AsyncCaller()
+        while self._flights.waits_for_store(flight, writer):
             await arung(writer)

@@ -89,6 +89,7 @@ class MemoryBackend(MemoryKeyspace):
             clock=clock,
         )
         super().__init__(store, "")
+        self.flights = store.flights
         self._max_size = max_size
 
     def keyspace(self, path: str, counters: Counters) -> MemoryKeyspace:
