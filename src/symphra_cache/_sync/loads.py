@@ -153,9 +153,10 @@ class SyncLoads:
         caller = SyncCaller()
         flights = self._joined(keys, caller)
         try:
-            self._lead_many(flights, caller, load, ended, found)
+            mine = {key: one for key, one in flights.items() if one.leader is caller}
+            self._lead_many(mine, caller, load, ended, found)
             for key, flight in flights.items():
-                if flight.leader is caller:
+                if key in mine:
                     continue
                 self._ended(flight, caller)
                 if flight.leader is caller:
@@ -181,14 +182,13 @@ class SyncLoads:
 
     def _lead_many(
         self,
-        flights: dict[str, Flight],
+        mine: dict[str, Flight],
         caller: SyncCaller,
         load: Load,
         ended: int,
         found: dict[str, Any],
     ) -> None:
         """Load the keys of the flights that the caller leads, by one call."""
-        mine = {key: one for key, one in flights.items() if one.leader is caller}
         token = entered(mine.values())
         try:
             if self._flights.ended != ended:
