@@ -36,7 +36,7 @@ PACKET = 10.4e-6  # a request that comes alone: to read it and to answer
 COMMAND = 0.56e-6  # each command in it
 MESSAGE = 4.5e-6  # to send a client what was invalidated in a cycle
 KEY = 0.025e-6  # each name in that message
-READ = 2.9e-6  # instead of COMMAND, a read that is to be kept: a script, which tells the ttl too
+READ = 2 * COMMAND  # a read that is to be kept: GET and PTTL
 PROBE = 15e-6  # a near cache's question, each second, whether it has been told all
 # Seconds of a host's thread. Measured by that thread's CPU time with CPython 3.11, likewise.
 HEAR = 9.4e-6  # to receive a message

@@ -30,6 +30,7 @@ SLOW = (
     *("unit/test_file_replaced.py", "unit/test_redis_breaker.py"),
     *("unit/test_redis_cluster*.py", "unit/test_redis_connecting.py"),
     *("unit/test_redis_injected.py", "unit/test_redis_refusals.py"),
+    *("unit/test_redis_near_review.py", "unit/test_redis_near_epochs.py"),
     *("unit/test_redis_sentinel.py", "unit/test_redis_topologies.py"),
 )
 

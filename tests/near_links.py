@@ -6,19 +6,60 @@ What a link has told can't be seen from outside, so these look inside.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from redis.crc import key_slot
 
+from symphra_cache import _redis_link
 from symphra_cache._redis_near import Epoch
+from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from symphra_cache.backends import RedisBackend
+    from redis_servers import RedisServer
+    from symphra_cache import CacheManager
 
 _SECONDS = 20.0
+
+
+def backend_of(cache: CacheManager) -> RedisBackend:
+    """Return the backend of a manager."""
+    assert isinstance(cache.backend, RedisBackend)
+    return cache.backend
+
+
+def keep(cache: CacheManager, server: RedisServer, key: str = "k") -> Any:
+    """Read a value, blocking, so that it is near and stays so; return it."""
+    backend = backend_of(cache)
+    wait_linked(backend, cache._path)
+    # What is told of writes so far would take it away.
+    wait_heard(backend, server.command, cache._path)
+
+    def read() -> bool:
+        cache.get(key)
+        return f"{cache._path}:{key}" in entries_of(backend)
+
+    until(read)
+    return cache.get(key)
+
+
+@contextmanager
+def steady_links() -> Iterator[None]:
+    """Have links ask seldom and trust for long: what is near stays, however busy the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_redis_link, "PROBE_EVERY", 30.0)
+        patch.setattr(_redis_link, "TRUSTED", 300.0)
+        yield
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[bool]:
+    """Return what the log has heard of near caches: whether they were on again."""
+    records = [record for record in caplog.records if "near cache" in record.msg]
+    return [record.reason is None for record in records]  # type: ignore[attr-defined]
 
 
 def near_of(backend: RedisBackend) -> Any:

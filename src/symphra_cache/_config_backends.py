@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from symphra_cache._config_schema import Schema, Source, schema_of, shown, unknown
+from symphra_cache._config_settings import read_settings
 from symphra_cache._config_urls import looks_like_url
 from symphra_cache.backends.registry import Recipe, find_recipe, known_names
 from symphra_cache.exceptions import ConfigurationError
@@ -24,6 +25,13 @@ class Plan(NamedTuple):
     name: str
     recipe: Recipe
     schema: Schema
+
+    def read(self, source: Source, name: str, given: object) -> object:
+        """Return the value of an option that the backend knows, from what was written."""
+        expected = self.schema.type_of(name)
+        if expected is not None and expected.settings:
+            return read_settings(source, name, given, expected)
+        return self.schema.read(source, name, given)
 
     def make(self, source: Source, options: dict[str, Any]) -> object:
         """Call the factory, once no option is missing."""
@@ -77,7 +85,7 @@ def make_from_options(
             )
         if plan.schema.type_of(name) is None:
             raise _unknown_option(plan, source, name, elsewhere)
-    given = {name: plan.schema.read(source, name, value) for name, value in options.items()}
+    given = {name: plan.read(source, name, value) for name, value in options.items()}
     return plan.make(source, given)
 
 
@@ -103,7 +111,7 @@ def make_from_url(place: str, plan: Plan, address: Address, elsewhere: Mapping[s
         if name in texts:
             raise ConfigurationError(f"{place}{source.written(name)} is given twice; keep one")
         texts[name] = text
-    given = {name: plan.schema.read(source, name, text) for name, text in texts.items()}
+    given = {name: plan.read(source, name, text) for name, text in texts.items()}
     return plan.make(source, {**taken, **given})
 
 

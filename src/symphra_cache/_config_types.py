@@ -51,11 +51,14 @@ class OptionType(NamedTuple):
             the annotation says beyond them.
         choices: the values of a ``Literal``.
         items: kinds of what the list holds, ``str`` among them.
+        settings: ``module:Class`` if it takes an object of a few settings, which a configuration
+            can say; see ``_config_settings.py``.
     """
 
     kinds: frozenset[str]
     choices: tuple[object, ...] = ()
     items: frozenset[str] = frozenset()
+    settings: str = ""
 
     def converted(self, text: str) -> object:
         """Return the value that a text stands for.
@@ -142,6 +145,11 @@ _BY_TYPE: dict[type, str] = {
 _BY_NAME = {plain.__name__: kind for plain, kind in _BY_TYPE.items()}
 # Of those that may be indexed; a list of strings has a text that can be split.
 _LISTS = frozenset({"list", "Sequence"})
+# Classes of a few settings each.
+_SETTINGS = {
+    "CircuitBreaker": "symphra_cache._redis_breaker:CircuitBreaker",
+    "NearCache": "symphra_cache._redis_near:NearCache",
+}
 # Aliases whose text says what they are.
 _ALIASES = {"TTL": str(TTL)}
 
@@ -153,6 +161,8 @@ def read_annotation(annotation: object) -> OptionType:
     if isinstance(annotation, str):
         return _read_text(annotation)
     if isinstance(annotation, type):
+        if f"{annotation.__module__}:{annotation.__name__}" in _SETTINGS.values():
+            return _read_name(annotation.__name__)
         return OptionType(frozenset({_BY_TYPE.get(annotation, "other")}))
     return _read_special(annotation, get_origin(annotation), get_args(annotation))
 
@@ -204,6 +214,8 @@ def _read_node(node: ast.expr) -> OptionType:
 def _read_name(name: str) -> OptionType:
     if name in _ALIASES:
         return _read_text(_ALIASES[name])
+    if name in _SETTINGS:
+        return ANYTHING._replace(settings=_SETTINGS[name])
     return OptionType(frozenset({_BY_NAME.get(name, "other")}))
 
 
@@ -235,8 +247,10 @@ def _union(members: Iterable[OptionType]) -> OptionType:
     kinds: frozenset[str] = frozenset()
     choices: tuple[object, ...] = ()
     items: frozenset[str] = frozenset()
+    settings = ""
     for member in members:
         kinds |= member.kinds
         choices += member.choices
         items |= member.items
-    return OptionType(kinds, choices, items)
+        settings = settings or member.settings
+    return OptionType(kinds, choices, items, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from symphra_cache._metrics import Counters
-from symphra_cache._outages import REMOVAL, outages_of
+from symphra_cache._outages import READ, REMOVAL, outages_of
 from symphra_cache.exceptions import BackendUnavailableError
 
 TYPE_CHECKING = False
@@ -40,6 +40,9 @@ class DegradingState:
 
     def __init__(self, backend: Backend, path: str, counters: Counters) -> None:
         self._inner: Keyspace = backend.keyspace(path, counters)
+        # Of the type: what wraps a keyspace must not be passed by.
+        past_near = getattr(type(self._inner), "_past_near", None)
+        self._past_near: Keyspace = self._inner if past_near is None else past_near(self._inner)
         self._outages: Outages = outages_of(backend, backend.kind)
         self._backend = backend
         self._path = path
@@ -48,6 +51,10 @@ class DegradingState:
 
     def _failed(self, what: str, error: BackendUnavailableError) -> None:
         self._outages.failed(what, self._path, error)
+
+    def _reads(self) -> Keyspace:
+        """Return what reads; what is kept near would tell that the backend works again."""
+        return self._past_near if self._outages.fails(READ) else self._inner
 
     def _worked(self, what: str) -> None:
         if self._outages.alert:

@@ -74,6 +74,10 @@ class Outages:
         if is_over:
             log_recovery(self._kind, path)
 
+    def fails(self, what: str) -> bool:
+        """Tell whether such calls failed when last seen."""
+        return what in self._failing
+
     def _look(self) -> None:
         self.alert = bool(self._failing or self._ledgers)
 

@@ -14,7 +14,7 @@ from symphra_cache._keys import encoded_key, named_keys, named_mapping
 from symphra_cache._log import log_unreadable
 from symphra_cache._metrics import Counters
 from symphra_cache._redis_errors import conceal, reason_of
-from symphra_cache._redis_tracking import Near
+from symphra_cache._redis_near_backend import Near
 from symphra_cache._ttl import lifetimes, milliseconds
 from symphra_cache._usage import Usage, closed_error
 from symphra_cache.exceptions import BackendUnavailableError, CacheError

@@ -33,6 +33,10 @@ TRUSTED = 2.2
 """Seconds that an answer is good for, from when the question was sent."""
 
 _CHUNK = 65_536
+# There is no poll on Windows.
+_SELECTOR: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
 
 
 class Session:
@@ -68,7 +72,8 @@ class Session:
         self._asked_at = 0.0
         self._is_asked = False
         self._known: dict[str, Any] = {}
-        self._selector = selectors.DefaultSelector()
+        # Not epoll: that is a descriptor too, which a forked child would inherit.
+        self._selector = _SELECTOR()
         self._selector.register(self._sock, selectors.EVENT_READ)
         self._selector.register(bell, selectors.EVENT_READ)
 
@@ -111,10 +116,12 @@ class Session:
         if getattr(self._connection, "is_suspect", False):
             raise redis.ConnectionError("the sentinels are to be asked for the master again")
         self._asked_at, self._is_asked = now, True
-        questions: list[Question] = [(("HELLO",), self._check_role)]
-        if self._of_cluster:
-            questions.insert(0, (("CLUSTER", "INFO"), self._check_cluster))
-        self._send(*questions)
+        # A server that is stuck in a script answers HELLO, and replies to writes that came just
+        # before, but tells of these only when the script has ended. It refuses the other question.
+        first: Question = (("CLUSTER", "INFO"), self._check_cluster)
+        if not self._of_cluster:
+            first = (("PING",), _nothing_to_do)
+        self._send(first, (("HELLO",), self._check_role))
 
     def _check_role(self, reply: Any) -> None:
         role = reply.get(b"role")
@@ -158,3 +165,7 @@ class Session:
                 raise reply
             else:
                 self._due.popleft()(reply)
+
+
+def _nothing_to_do(_: Any) -> None:
+    """Take an answer that says nothing but that there is one."""

@@ -8,7 +8,8 @@ right that a value is served without asking:
 - A reader puts a mark under the name *before* the read is sent, and keeps what came only if that
   very mark still stands. What a link tells of a name takes marks away as well as entries. Readers
   who come meanwhile share the mark: theirs are sent later still. (Were it replaced, a name that
-  is read all the time would never be kept.)
+  is read all the time would never be kept.) One of them who is told something else than the first
+  takes away what that has kept.
 - A reply that perhaps came from another node than the link's is not kept.
 - A writer of this process drops what is known of its names before and after, so that it reads its
   own writes whatever the link has told so far.
@@ -18,10 +19,10 @@ right that a value is served without asking:
 from __future__ import annotations
 
 from collections import OrderedDict
-from contextlib import suppress
 from math import isfinite
 from time import monotonic
 
+from symphra_cache._redis_errors import is_refusal
 from symphra_cache._turns import Turn
 from symphra_cache.exceptions import ConfigurationError
 from symphra_cache.types import MISSING
@@ -33,9 +34,20 @@ if TYPE_CHECKING:
 
     # What is kept of a value, and how a caller's value is made of it, None if it is the value.
     Kept: TypeAlias = "tuple[Any, Callable[[Any], object] | None]"
+    # That, the milliseconds that it lives, and how it stands on the server, None if it doesn't.
+    Read: TypeAlias = "tuple[Kept | None, int, bytes | None]"
     Entry: TypeAlias = "tuple[Epoch, Any, float, Callable[[Any], object] | None]"
 
-__all__ = ["ABSENT", "Epoch", "Mark", "NearCache", "NearRoutesState", "NearTable", "text_of"]
+__all__ = [
+    "ABSENT",
+    "Epoch",
+    "Mark",
+    "NearCache",
+    "NearRoutesState",
+    "NearTable",
+    "as_read",
+    "text_of",
+]
 
 
 class NearCache:
@@ -99,14 +111,16 @@ class Mark:
         epoch: of the link that tells of the name.
         version: of what was known of the cluster when it was put.
         at: monotonic time when it was put.
+        reply: what the first of those who share it was told, `MISSING` if it had to go before.
     """
 
-    __slots__ = ("at", "epoch", "version")
+    __slots__ = ("at", "epoch", "reply", "version")
 
     def __init__(self, epoch: Epoch, version: int, at: float) -> None:
         self.epoch: Epoch = epoch
         self.version: int = version
         self.at: float = at
+        self.reply: object = MISSING
 
 
 ABSENT: Entry = (Epoch(), None, 0.0, None)
@@ -119,6 +133,13 @@ def text_of(name: bytes) -> str:
     Foreign names may be no text; what they become then is looked up by nobody.
     """
     return name.decode(errors="replace")
+
+
+def as_read(reply: Any, left: Any) -> tuple[Any, int]:
+    """Return what came of a read: another type is nothing, an unknown ttl is 0."""
+    if isinstance(reply, Exception) and is_refusal(reply, "WRONGTYPE"):
+        reply = None
+    return reply, 0 if isinstance(left, Exception) else left
 
 
 class NearTable:
@@ -146,9 +167,11 @@ class NearTable:
         now = monotonic()
         if now >= deadline or now >= epoch.until:
             return MISSING
-        with suppress(KeyError):  # dropped just now
+        try:
             self.entries.move_to_end(text)
-        return value if thaw is None else thaw(value)
+            return value if thaw is None else thaw(value)
+        except Exception:  # dropped just now, or not to be decoded: told by the long way
+            return MISSING
 
     def mark(self, name: bytes, epoch: Epoch, version: int) -> Mark:
         """Announce a read of the server; `fill` follows, whatever comes of it."""
@@ -160,7 +183,14 @@ class NearTable:
             return mark
 
     def fill(
-        self, name: bytes, mark: Mark, kept: Kept | None, left: int = -1, *, version: int = 0
+        self,
+        name: bytes,
+        mark: Mark,
+        kept: Kept | None,
+        left: int = -1,
+        reply: object = None,
+        *,
+        version: int = 0,
     ) -> None:
         """Keep what was read since the mark was put, if it is not out of date.
 
@@ -169,13 +199,21 @@ class NearTable:
             mark: what `mark` returned.
             kept: ``None`` if there is nothing to keep.
             left: milliseconds that the entry lives, -1 for ever.
+            reply: how it stands on the server, ``None`` if it doesn't, or nobody knows.
             version: of what is known of the cluster now.
         """
         text = text_of(name)
         with self._turn:
             if self._marks.get(text) is not mark:
+                # What is there by now, or is about to be, was read by somebody else, perhaps a
+                # moment earlier on the server: nobody may get it who reads after this one has
+                # returned something else.
+                if reply != mark.reply:
+                    self.entries.pop(text, None)
+                    self._marks.pop(text, None)
                 return
             del self._marks[text]
+            mark.reply = reply
             if kept is None or mark.version != version:
                 return
             seconds = self._max_staleness

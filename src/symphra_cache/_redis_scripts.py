@@ -15,10 +15,8 @@ __all__ = [
     "ADD_OVER",
     "HEADS",
     "INCREMENT",
-    "READ",
     "REMOVE",
     "TIME_LEFT",
-    "TOO_LARGE",
     "TOUCH",
     "Script",
 ]
@@ -106,31 +104,3 @@ end
 if missing and ARGV[2] ~= '' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {redis.call('GET', KEYS[1]), 1}
 """)
-
-TOO_LARGE = -2
-"""Stands for the time that a value lives which `READ` does not give."""
-
-# Bytes. Of larger values ten thousand would fill the memory of a near cache.
-_LARGEST_NEAR = 32 * 1024
-
-# Returns of each key what stands there and the milliseconds that it lives: -1 for ever, 0 if
-# nothing stands there, and `TOO_LARGE` beside nothing.
-READ = Script(
-    f"""
-local found = {{}}
-for i, key in ipairs(KEYS) do
-  local value, left = redis.pcall('GETRANGE', key, 0, {_LARGEST_NEAR}), 0
-  if type(value) == 'table' then
-    if not string.find(value.err, 'WRONGTYPE', 1, true) then return value end
-    value = false
-  else
-    left = redis.call('PTTL', key)
-    if left == -2 then value, left = false, 0
-    elseif #value > {_LARGEST_NEAR} then value, left = false, {TOO_LARGE} end
-  end
-  found[i] = {{value, left}}
-end
-return found
-""",
-    writes=False,
-)

@@ -111,6 +111,7 @@ class _Following(Connection):
         self._sentinels = sentinels
         self._generation = sentinels.generation
         self._teller: tuple[str, int] | None = None
+        self._master: tuple[str, int] | None = None
         super().__init__(**options)
 
     def suspect(self) -> None:
@@ -124,12 +125,18 @@ class _Following(Connection):
 
     @property
     def is_suspect(self) -> bool:
-        """Whether there was a doubt since it connected."""
-        return self._generation != self._sentinels.generation
+        """Whether there was a doubt since it connected, or another has found another master."""
+        sentinels = self._sentinels
+        return self._generation != sentinels.generation or self._master != sentinels.master
 
     def _begin(self) -> None:
         self._generation = self._sentinels.generation
+        self._master = None
         self._teller = None
+
+    def _note_master(self) -> None:
+        """Note which server is the master; those that lead to another are suspect now."""
+        self._master = self._sentinels.master = (self.host, self.port)
 
     def _failed(self) -> None:
         """Ask another sentinel next time: the one that named this server may be cut off."""
@@ -186,6 +193,7 @@ class _MasterConnection(_Following, Bounded):
         super()._complete()
         self.send_command("HELLO", check_health=False)
         _check_role(self.read_response())
+        self._note_master()
 
     def read_response(self, *arguments: Any, **named: Any) -> Any:
         """Read an answer; a failure, or that of a replica, makes all connections suspect."""
@@ -251,6 +259,7 @@ class _AsyncMasterConnection(_Following, AsyncBounded):
         await super()._complete()
         await self.send_command("HELLO", check_health=False)
         _check_role(await self.read_response())
+        self._note_master()
 
     async def read_response(self, *arguments: Any, **named: Any) -> Any:
         """Read an answer; a failure, or that of a replica, makes all connections suspect."""

@@ -87,12 +87,14 @@ class Sentinels:
         service: what they call the master.
         order: their addresses, those that failed last at the end.
         generation: changes with every doubt.
+        master: the one that was connected to last, ``None`` before the first.
     """
 
     def __init__(self, topology: Topology, options: Mapping[str, Any]) -> None:
         self.service: str = topology.service or ""
         self.order: tuple[tuple[str, int], ...] = topology.hosts
         self.generation: int = 0
+        self.master: tuple[str, int] | None = None
         self._options = options
 
     def suspect(self) -> None:

@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import socket
 import threading
-import weakref
 from contextlib import suppress
 from time import monotonic
 
 from symphra_cache._forks import fork_aware
-from symphra_cache._isolation import flat
 from symphra_cache._log import log_link
-from symphra_cache._redis_errors import client_errors, conceal, reason_of
-from symphra_cache._redis_near import Epoch, NearCache, NearTable
-from symphra_cache.exceptions import ConfigurationError
+from symphra_cache._redis_errors import client_errors, conceal, is_refusal, reason_of
+from symphra_cache._redis_near import Epoch, NearTable
+from symphra_cache._redis_slots import slot_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from symphra_cache._frame import FrameCodec
     from symphra_cache._redis_cluster import Cluster
-    from symphra_cache._redis_deployment import Deployment
     from symphra_cache._redis_link import Session
-    from symphra_cache._redis_near import Kept, Mark
     from symphra_cache._redis_slots import Address
 
-__all__ = ["Near", "Tracking"]
+__all__ = ["Tracking"]
 
 # Seconds until a link is made anew that has just broken; until a server is tried again that could
 # not be reached; and one that does not want to tell.
@@ -57,7 +52,8 @@ class Link:
         self._address = address
         self._wanted: frozenset[bytes] = frozenset()
         self._asked: frozenset[bytes] = frozenset()
-        self._lock = threading.Lock()
+        # Reentrant, as a finalizer that ends the link may run in the middle of its own steps.
+        self._lock = threading.RLock()
         self._is_over = False
         self._is_confirmed = False  # since it was connected last
         self._is_down = False
@@ -66,8 +62,17 @@ class Link:
         self._button.setblocking(False)
 
     def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True).start()
+        """Begin, in a thread of its own.
+
+        Raises:
+            RuntimeError: there can't be one.
+        """
+        thread = threading.Thread(target=self._run, name="symphra_cache near cache", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self.disinherit()
+            raise
 
     def want(self, prefix: bytes) -> None:
         """Have names with a prefix told of, too; soon."""
@@ -155,6 +160,9 @@ class Link:
                 while not self._is_over:
                     self._ask_for_more(session)
                     session.wait()
+            except client_errors() as error:
+                _suspect(connection, error)
+                raise
             finally:
                 session.close()
         finally:
@@ -218,7 +226,7 @@ class Tracking:
         self._cluster = cluster
         self._where = where
         self._secrets = secrets
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # reentrant: a finalizer may close it at any time
         self._links: dict[Address | None, Link] = {}
         self._is_closed = False
         fork_aware(self)
@@ -235,15 +243,14 @@ class Tracking:
         """
         address = None
         if self._cluster is not None:
-            from redis.crc import key_slot
-
-            address = self._cluster.owner(key_slot(name))
+            address = self._cluster.owner(slot_of(name))
             if address is None:
                 return None
         link = self._links.get(address) or self._begun(address)
         if link is None:
             return None
         epoch = link.epoch
+        prefix = _tracked(prefix)
         if prefix not in epoch.prefixes:
             link.want(prefix)
             return None
@@ -253,13 +260,13 @@ class Tracking:
         with self._lock:
             if self._is_closed:
                 return None
-            link = self._links.get(address)
-            if link is None:
-                link = Link(self, address)
-                with suppress(RuntimeError):  # the interpreter is about to end
+            if address not in self._links:
+                # None without files or threads to spare, nor at the end of the interpreter.
+                with suppress(OSError, RuntimeError):
+                    link = Link(self, address)
                     link.start()
                     self._links[address] = link
-            return link
+            return self._links.get(address)
 
     def leads_to(self, address: Address | None) -> bool:
         """Tell whether a link to this server is of any use."""
@@ -298,7 +305,7 @@ class Tracking:
 
     def after_fork_in_child(self) -> None:
         """Leave the parent its links; begin anew when something is read."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for link in self._links.values():
             link.epoch.until = 0.0
             link.disinherit()
@@ -306,76 +313,27 @@ class Tracking:
         self.table.start_over()
 
 
-class Near:
-    """The near cache of a backend, as its keyspaces use it.
+def _tracked(prefix: bytes) -> bytes:
+    """Return the prefix by which a server is to tell of a namespace: one for all inside another.
 
-    Args:
-        settings: its bounds.
-        deployment: the servers.
-        codec: reads the frames of values that can't be shared or copied.
-
-    Raises:
-        ConfigurationError: no connections can be made to the servers.
+    With each write of anybody the server goes through all prefixes, and programs may have
+    thousands of nested namespaces.
     """
+    outer, nested, _ = prefix.partition(b"/")
+    return outer + nested if nested else prefix
 
-    def __init__(self, settings: object, deployment: Deployment, codec: FrameCodec) -> None:
-        if not isinstance(settings, NearCache):
-            raise ConfigurationError(
-                f"near_cache must be a NearCache or None, got {type(settings).__name__}"
-            )
-        if deployment.link_connection is None:
-            raise ConfigurationError(
-                "near_cache needs connections of its own, so it can't stand beside an injected "
-                "client; give url, or host and port"
-            )
-        self.table: NearTable = NearTable(settings)
-        self._codec = codec
-        self._tracking = Tracking(
-            deployment.link_connection,
-            deployment.cluster,
-            self.table,
-            deployment.where,
-            deployment.secrets,
-        )
-        # When nobody uses the backend any more, and at the end of the program.
-        weakref.finalize(self, self._tracking.close)
 
-    def mark(self, name: bytes, prefix: bytes) -> Mark | None:
-        """Announce a read; `fill` follows. ``None``: what comes can't be kept."""
-        # Before the way is looked up, so that a change between the two is noticed.
-        version = self._tracking.version
-        epoch = self._tracking.epoch(name, prefix)
-        return None if epoch is None else self.table.mark(name, epoch, version)
+def _suspect(connection: Any, error: Exception) -> None:
+    """Doubt that the master is the one that sentinels named, as the link to it has broken.
 
-    def fill(self, name: bytes, mark: Mark | None, kept: Kept | None, left: int = -1) -> None:
-        """Keep what was read, if it is not out of date; see `NearTable.fill`."""
-        if mark is not None:
-            self.table.fill(name, mark, kept, left, version=self._tracking.version)
-
-    def kept(self, name: bytes, value: object, frame: bytes, left: int) -> Kept | None:
-        """Return what to keep of a value: itself, or the frame that it is made of each time.
-
-        Args:
-            name: of the entry.
-            value: what was read.
-            frame: how it stands on the server.
-            left: the milliseconds that it lives, as `symphra_cache._redis_scripts.READ` gives
-                them.
-        """
-        if left <= 0 and left != -1:
-            return None
-        return flat(value) or ((name, frame), self._decoded)
-
-    def _decoded(self, named: tuple[bytes, bytes]) -> object:
-        return self._codec.decode(*named)
-
-    def close(self) -> None:
-        """Serve nothing any more; end the links."""
-        self._tracking.close()
+    Else connections that nobody used meanwhile might fill the near cache from a former master.
+    """
+    if not _is_lasting(error) and not getattr(connection, "is_suspect", True):
+        connection.suspect()
 
 
 def _is_lasting(error: Exception) -> bool:
     """Tell whether a server refuses to tell, rather than being out of reach."""
     from redis import ResponseError
 
-    return isinstance(error, ResponseError)
+    return isinstance(error, ResponseError) and not is_refusal(error, "BUSY")

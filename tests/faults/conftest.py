@@ -21,9 +21,11 @@ BACKENDS: dict[str, tuple[str, dict[str, Any]]] = {
     "file": ("file", {}),
     "file-cold-bounded": ("file", {"hot_size": 0, "max_size": 100_000}),
     "redis": ("redis", {}),
+    "redis-near": ("redis-near", {}),
 }
 if LONG:  # six servers for each call take their time
     BACKENDS["redis-cluster"] = ("redis-cluster", {})
+    BACKENDS["redis-near-cluster"] = ("redis-near-cluster", {})
 
 
 @pytest.fixture(params=BACKENDS)

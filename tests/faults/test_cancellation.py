@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from memory_checks import LONG
+from near_links import entries_of, near_of, wait_linked
 from symphra_cache import CacheClosedError, CacheManager
+from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -144,8 +146,11 @@ class Attempts:
 
     async def prepared(self) -> CacheManager:
         self.made += 1
-        victim = self.cache.namespace(f"victim-{self.made}")
+        name = f"victim-{self.made}"
+        victim = self.cache.namespace(name)
         await victim.aset_many(BEFORE)
+        if has_near_cache(victim):  # it would keep nothing of what is read before
+            wait_linked(redis_of(victim), f"symphra/{name}")
         return victim
 
     async def state_after(self, name: str) -> dict[str, Any]:
@@ -189,6 +194,27 @@ class Attempts:
         if found not in (BEFORE, after):
             assert name in ("adelete_matching", "aclear") or victim.backend.kind == "redis", found
             assert all(found.get(key) in (BEFORE.get(key), after.get(key)) for key in "klmn")
+        if has_near_cache(victim):
+            await self.check_near(victim, found)
+
+    async def check_near(self, victim: CacheManager, found: dict[str, Any]) -> None:
+        """Check that nobody's mark is left, and that what is read is kept, as ever."""
+        backend = redis_of(victim)
+        assert not near_of(backend).table._marks
+        names = {f"symphra/victim-{self.made}:{key}" for key in found}
+        async with asyncio.timeout(PATIENCE):
+            while not names <= set(entries_of(backend)):
+                assert await state(victim) == found
+                await asyncio.sleep(0)
+
+
+def redis_of(cache: CacheManager) -> RedisBackend:
+    assert isinstance(cache.backend, RedisBackend)
+    return cache.backend
+
+
+def has_near_cache(cache: CacheManager) -> bool:
+    return isinstance(cache.backend, RedisBackend) and cache.backend._store.near is not None
 
 
 async def cancel_after(victim: asyncio.Future[Any], turns: int) -> None:

@@ -63,6 +63,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_redis_lines",
         "_redis_loops",
         "_redis_near",
+        "_redis_near_backend",
         "_redis_nodes",
         "_redis_options",
         "_redis_pools",

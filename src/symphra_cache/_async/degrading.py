@@ -42,7 +42,7 @@ class AsyncDegradingOps(DegradingState):
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss or in an outage."""
         if self._outages.alert:
-            return await self._aread(self._inner.aget, default, key, default)
+            return await self._aread(self._reads().aget, default, key, default)
         try:
             return await self._inner.aget(key, default)
         except BackendUnavailableError as error:
@@ -87,7 +87,7 @@ class AsyncDegradingOps(DegradingState):
                 return {}
             owed = [key for key in wanted if self._owes(key)]
         try:
-            found = await self._inner.aget_many(wanted)
+            found = await self._reads().aget_many(wanted)
         except BackendUnavailableError as error:
             self._failed(READ, error)
             return {}

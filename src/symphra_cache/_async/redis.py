@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping
     from typing import Any
 
-    from symphra_cache._redis_near import Kept
+    from symphra_cache._redis_near import Read
     from symphra_cache._redis_scripts import Script
     from symphra_cache.types import TTL
 
@@ -239,21 +239,22 @@ class AsyncNearRedisOps(AsyncRedisOps):
 
     async def aget(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
-        name, near, kept, left = self._name(key), self._near, None, 0
-        mark = near.mark(name, self._prefix)
+        name = self._name(key)
+        mark = self._near.mark(name, self._prefix)
         if mark is None:
             return await super().aget(key, default)
+        read: Read = (None, 0, None)
         try:
-            ((reply, left),) = await self._arun(scripts.READ, name)
-            if left == scripts.TOO_LARGE:
-                reply = await self._acall(name, "GET", name)
+            ((reply, left),) = await self._routes.aread_all([name])
+            if isinstance(reply, Exception):
+                raise self._unavailable(reply) from reply
             value = self._opened(name, reply, MISSING)
             if value is MISSING:
                 return default
-            kept = near.kept(name, value, reply, left)
+            read = self._near.kept(name, value, reply, left), left, reply
             return value
         finally:
-            near.fill(name, mark, kept, left)
+            self._near.fill(name, mark, *read)
 
     async def aget_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
@@ -263,26 +264,22 @@ class AsyncNearRedisOps(AsyncRedisOps):
         cold = {key: name for key, name in names.items() if values[key] is MISSING}
         self._counters.hits += len(names) - len(cold)
         if cold:
-            await self._aget_cold(cold, values)
+            values |= await self._aget_cold(cold)
         return {key: value for key, value in values.items() if value is not MISSING}
 
-    async def _aget_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
+    async def _aget_cold(self, cold: dict[str, bytes]) -> dict[str, Any]:
         """Read from the servers what is not near."""
-        near, large = self._near, []
-        found: dict[bytes, tuple[Kept | None, int]] = {}
+        near, reads = self._near, dict[bytes, "Read"]()
         marks = {name: near.mark(name, self._prefix) for name in cold.values()}
         try:
-            replies = await self._routes.arun_all(scripts.READ, list(marks))
-            self._require_done(replies, list(cold))
-            for (key, name), (reply, left) in zip(cold.items(), replies, strict=True):
-                if left == scripts.TOO_LARGE:
-                    large.append(key)
-                    continue
-                values[key] = value = self._opened(name, reply, MISSING)
-                if value is not MISSING:
-                    found[name] = near.kept(name, value, reply, left), left
+            pairs = await self._routes.aread_all(list(marks))
+            replies = [reply for reply, _ in pairs]
+            self._require_done(replies, cold)
+            hits = self._opened_many(cold, replies)
+            for (key, name), (reply, left) in zip(cold.items(), pairs, strict=True):
+                if key in hits:
+                    reads[name] = near.kept(name, hits[key], reply, left), left, reply
+            return hits
         finally:
             for name, mark in marks.items():
-                near.fill(name, mark, *found.get(name, (None,)))
-        if large:
-            values |= await super().aget_many(large)
+                near.fill(name, mark, *reads.get(name, (None, 0, None)))

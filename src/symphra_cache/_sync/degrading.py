@@ -42,7 +42,7 @@ class SyncDegradingOps(DegradingState):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss or in an outage."""
         if self._outages.alert:
-            return self._read(self._inner.get, default, key, default)
+            return self._read(self._reads().get, default, key, default)
         try:
             return self._inner.get(key, default)
         except BackendUnavailableError as error:
@@ -87,7 +87,7 @@ class SyncDegradingOps(DegradingState):
                 return {}
             owed = [key for key in wanted if self._owes(key)]
         try:
-            found = self._inner.get_many(wanted)
+            found = self._reads().get_many(wanted)
         except BackendUnavailableError as error:
             self._failed(READ, error)
             return {}

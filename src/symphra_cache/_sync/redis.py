@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Collection, Iterable, Mapping
     from typing import Any
 
-    from symphra_cache._redis_near import Kept
+    from symphra_cache._redis_near import Read
     from symphra_cache._redis_scripts import Script
     from symphra_cache.types import TTL
 
@@ -239,21 +239,22 @@ class SyncNearRedisOps(SyncRedisOps):
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value, or ``default`` on a miss."""
-        name, near, kept, left = self._name(key), self._near, None, 0
-        mark = near.mark(name, self._prefix)
+        name = self._name(key)
+        mark = self._near.mark(name, self._prefix)
         if mark is None:
             return super().get(key, default)
+        read: Read = (None, 0, None)
         try:
-            ((reply, left),) = self._run(scripts.READ, name)
-            if left == scripts.TOO_LARGE:
-                reply = self._call(name, "GET", name)
+            ((reply, left),) = self._routes.read_all([name])
+            if isinstance(reply, Exception):
+                raise self._unavailable(reply) from reply
             value = self._opened(name, reply, MISSING)
             if value is MISSING:
                 return default
-            kept = near.kept(name, value, reply, left)
+            read = self._near.kept(name, value, reply, left), left, reply
             return value
         finally:
-            near.fill(name, mark, kept, left)
+            self._near.fill(name, mark, *read)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the hits in the order asked."""
@@ -263,26 +264,22 @@ class SyncNearRedisOps(SyncRedisOps):
         cold = {key: name for key, name in names.items() if values[key] is MISSING}
         self._counters.hits += len(names) - len(cold)
         if cold:
-            self._get_cold(cold, values)
+            values |= self._get_cold(cold)
         return {key: value for key, value in values.items() if value is not MISSING}
 
-    def _get_cold(self, cold: dict[str, bytes], values: dict[str, Any]) -> None:
+    def _get_cold(self, cold: dict[str, bytes]) -> dict[str, Any]:
         """Read from the servers what is not near."""
-        near, large = self._near, []
-        found: dict[bytes, tuple[Kept | None, int]] = {}
+        near, reads = self._near, dict[bytes, "Read"]()
         marks = {name: near.mark(name, self._prefix) for name in cold.values()}
         try:
-            replies = self._routes.run_all(scripts.READ, list(marks))
-            self._require_done(replies, list(cold))
-            for (key, name), (reply, left) in zip(cold.items(), replies, strict=True):
-                if left == scripts.TOO_LARGE:
-                    large.append(key)
-                    continue
-                values[key] = value = self._opened(name, reply, MISSING)
-                if value is not MISSING:
-                    found[name] = near.kept(name, value, reply, left), left
+            pairs = self._routes.read_all(list(marks))
+            replies = [reply for reply, _ in pairs]
+            self._require_done(replies, cold)
+            hits = self._opened_many(cold, replies)
+            for (key, name), (reply, left) in zip(cold.items(), pairs, strict=True):
+                if key in hits:
+                    reads[name] = near.kept(name, hits[key], reply, left), left, reply
+            return hits
         finally:
             for name, mark in marks.items():
-                near.fill(name, mark, *found.get(name, (None,)))
-        if large:
-            values |= super().get_many(large)
+                near.fill(name, mark, *reads.get(name, (None, 0, None)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from symphra_cache._redis_near import ABSENT, NearRoutesState, text_of
+from symphra_cache._redis_near import ABSENT, NearRoutesState, as_read, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,6 +103,20 @@ class SyncNearRoutes(NearRoutesState):
             return replies
         finally:
             self._drop(names)
+
+    def read_all(self, names: list[bytes]) -> list[tuple[Any, int]]:
+        """Return of each name what stands there, and the milliseconds that it lives.
+
+        Two commands, for a script would wait while the server holds up writes. What is written
+        between the two is told, so that neither is kept.
+
+        Returns:
+            An error in the place of what could not be read. -1 for ever, 0 if nobody knows.
+        """
+        twice = [name for name in names for _ in range(2)]
+        commands = [command for name in names for command in (("GET", name), ("PTTL", name))]
+        replies = self._inner.send_all(twice, commands)
+        return list(map(as_read, replies[::2], replies[1::2]))
 
     def get_all(self, names: list[bytes]) -> list[Any]:
         """Return what stands under the names."""

@@ -48,6 +48,10 @@ class NearKeyspace(AsyncNearRedisOps, SyncNearRedisOps):
     """One namespace with a near cache, both faces, without the hot path."""
 
 
+class PastNearKeyspace(AsyncRedisOps, SyncRedisOps):
+    """One namespace, whose reads all go to the server."""
+
+
 class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
     """One namespace on a Redis server, both faces."""
 
@@ -55,6 +59,10 @@ class RedisKeyspace(AsyncRedisOps, SyncRedisOps):
         super().__init__(store, path, counters)
         if store.near is not None:
             self._read_near(NearKeyspace(store, path, self._counters), store.near.table)
+
+    def _past_near(self) -> PastNearKeyspace:
+        """Return the same namespace without the near cache, for `DegradingState`."""
+        return PastNearKeyspace(self._store, self._path, self._counters)
 
     def _read_near(self, cold: NearKeyspace, table: NearTable) -> None:
         """Read by what the near cache has first; a subclass's own methods stay."""
