@@ -59,6 +59,12 @@ class Load:
         self._should_cache = should_cache
         self._jitter = checked_jitter(jitter)
 
+    def of(self, loader: Any) -> Load:
+        """Return the same with another loader."""
+        load = copy(self)
+        load.loader = loader
+        return load
+
     def is_kept(self, value: Any) -> bool:
         """Tell whether a value is to be stored."""
         return self._should_cache is None or bool(self._should_cache(value))

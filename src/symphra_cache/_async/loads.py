@@ -52,13 +52,25 @@ class AsyncLoads:
         except BackendUnavailableError:  # which the keyspace has counted
             return MISSING
 
-    async def aload(self, key: str, load: Load, ended: int) -> Any:
+    async def arefresh(self, key: str, load: Load) -> Any:
+        """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
+        names = [(self._path, key)]
+        caller = AsyncCaller()
+        try:
+            for flight in self._flights.begin_write(names):
+                while self._flights.waits_for_store(flight, caller):
+                    await arung(caller)
+        finally:
+            self._flights.end_write(names)
+        return await self.aload(key, load, None)
+
+    async def aload(self, key: str, load: Load, ended: int | None) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for.
+            ended: how many loads had ended before it was looked for; ``None``: nobody has looked.
         """
         caller = AsyncCaller()
         while True:
@@ -81,13 +93,15 @@ class AsyncLoads:
             raise
 
     async def _alead(
-        self, flight: Flight, caller: AsyncCaller, load: Load, ended: int
+        self, flight: Flight, caller: AsyncCaller, load: Load, ended: int | None
     ) -> Any:
         key = flight.name[1]
         token = entered([flight])
         try:
             # Somebody may have stored it since it was looked for.
-            value = await self._aread(key) if self._flights.ended != ended else MISSING
+            value = MISSING
+            if ended is not None and ended != self._flights.ended:
+                value = await self._aread(key)
             if value is MISSING:
                 value = await acalled(load.loader)
                 await self._astore(flight, caller, load, value)
