@@ -43,6 +43,13 @@ _STARS: dict[Any, str] = {
 }
 _NONE_GATHERED = {"*": canonical(()), "**": canonical({})}
 
+# What to do about an argument that has no text.
+_OF_NAMES = (
+    "give key= to say what tells calls apart, or give the type a __cache_key__ that tells its "
+    "objects apart"
+)
+_OF_TEMPLATES = "name an attribute that tells calls apart, as in {user.id}, or give a function"
+
 
 class CallKey(Protocol):
     """Makes the key of a call, given the arguments of the call.
@@ -213,7 +220,7 @@ def _in_full(call: _Call, prefix: str, values: tuple[object, ...]) -> str:
         try:
             texts.append(stars + canonical(value))
         except Refused as refused:
-            raise _unkeyable(call, stars + name, value, refused) from None
+            raise _unkeyable(call, stars + name, value, refused, _OF_NAMES) from None
     arguments = ",".join(texts)
     if len(prefix) + len(arguments) + 2 <= _LONGEST:
         return f"{prefix}({arguments})"
@@ -249,7 +256,8 @@ def _by_template(call: _Call, template: Template) -> CallKey:
             try:
                 field.text(given)
             except (Refused, TypeError, ValueError) as error:
-                raise _unkeyable(call, field.name, given[field.name], error) from error
+                value = given[field.name]
+                raise _unkeyable(call, field.name, value, error, _OF_TEMPLATES) from error
         return template.text(given)
 
     return call.compile(
@@ -270,8 +278,10 @@ def _by_function(call: _Call, key: Callable[..., object]) -> CallKey:
         )
     _check_fit(call, key)
 
-    def refused(made: object) -> UnkeyableArgumentError:
-        return UnkeyableArgumentError(
+    def as_text(made: object) -> str:
+        if isinstance(made, str):
+            return str.__str__(made)
+        raise UnkeyableArgumentError(
             f"{call.name}(): the function given as key= must return a str, "
             f"got {type_name(type(made))}; convert it there"
         )
@@ -279,8 +289,8 @@ def _by_function(call: _Call, key: Callable[..., object]) -> CallKey:
     known, text = call.known, call.known("text")
     return call.compile(
         f"{text} = {known('key', key)}({call.passed_on()})",
-        f"if not {known('isinstance', isinstance)}({text}, {known('str', str)}):",
-        f"    raise {known('refused', refused)}({text})",
+        f"if {known('type', type)}({text}) is not {known('str', str)}:",
+        f"    {text} = {known('as_text', as_text)}({text})",
         _checked(call, text),
         pattern=None,
     )
@@ -312,19 +322,19 @@ def _shown(call: _Call) -> str:
 def _checked(call: _Call, text: str) -> str:
     """Return the source of the last line: what a program made itself may be no legal key."""
     known = call.known
-    plain = f"{known('type', type)}({text}) is {known('str', str)} and {text}.isascii()"
-    fits = f"{plain} and 0 < {known('len', len)}({text}) <= {MAX_KEY_BYTES}"
+    fits = f"{text}.isascii() and 0 < {known('len', len)}({text}) <= {MAX_KEY_BYTES}"
     return f"return {text} if {fits} else {known('checked', checked_key)}({text})"
 
 
-def _unkeyable(call: _Call, name: str, value: object, error: Exception) -> UnkeyableArgumentError:
+def _unkeyable(
+    call: _Call, name: str, value: object, error: Exception, remedy: str
+) -> UnkeyableArgumentError:
     if isinstance(error, Refused):
         why = f"{'is' if error.value is value else 'holds'} {error.why}"
     else:
         why = f"does not fit: {error}"
     return UnkeyableArgumentError(
-        f"{call.name}(): argument {name!r} {why}; no key can be made of it: "
-        "give key= to say what tells calls apart, or give its type a __cache_key__"
+        f"{call.name}(): argument {name!r} {why}; no key can be made of it: {remedy}"
     )
 
 

@@ -136,8 +136,10 @@ class Text(str):
     ids=lambda each: each if isinstance(each, str) else type(each).__name__,
 )
 def test_an_unkeyable_argument_is_named(template: str, value: object, why: str) -> None:
-    with pytest.raises(UnkeyableArgumentError, match=rf"one\(\): argument 'x' {why}"):
+    with pytest.raises(UnkeyableArgumentError, match=rf"one\(\): argument 'x' {why}") as raised:
         call_key(one, template)(value)
+    assert "or give a function" in str(raised.value)
+    assert "0x" not in str(raised.value)
 
 
 def test_what_an_argument_lacks_is_told_by_python() -> None:
