@@ -34,7 +34,7 @@ def bare(a: Any, *, b: Any = 1) -> None: ...
 def positional(a: Any, b: Any = 1, /) -> None: ...
 def rest(*values: Any, **options: Any) -> None: ...
 def hiding(
-    type: Any, len: Any, int: Any, repr: Any = 4, _: Any = 5, __: Any = 6, _text: Any = 7
+    type: Any, len: Any, int: Any, repr: Any = 4, _: Any = 5, __: Any = 6, _type: Any = 7
 ) -> None: ...
 
 
@@ -79,6 +79,7 @@ def test_one_key_however_a_call_is_written() -> None:
         (one, (None,), {}, "one(None)"),
         (one, ("it's",), {}, 'one("it\'s")'),
         (one, ("é{}",), {}, "one('é{}')"),
+        (one, ("é\u0378\xad",), {}, "one('é\u0378\\u00ad')"),
         (kinds, (1, 2), {"d": 4}, "kinds(1,2,3,*(),4,(5,),**{})"),
         (
             *(kinds, (1, 2, "c", 8, 9), {"d": 4, "z": 0, "y": 1}),
@@ -215,9 +216,10 @@ def test_a_long_name_is_cut_and_stays_its_own() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text() | st.text("\ud800\U0001f600\x00", min_size=150), st.text(), st.integers())
 def test_every_key_is_legal(argument: str, name: str, number: int) -> None:
-    def function(x: Any, *more: Any, **options: Any) -> None: ...
+    def function(x: Any, /, *more: Any, **options: Any) -> None: ...
 
-    function.__qualname__ = name or "f"
+    # Some name in it that no lambda has: those are refused.
+    function.__qualname__ = f"{name}.f"
     key = call_key(function)
     for text in (key(argument), key(number, argument), key(0, **{argument: 1})):
         assert checked_key(text) == text
@@ -227,6 +229,13 @@ def test_every_key_is_legal(argument: str, name: str, number: int) -> None:
 def matches(pattern: str | None, key: str) -> bool:
     predicate = compile_pattern(pattern)
     return predicate is None or bool(predicate(key))
+
+
+def test_what_is_no_character_in_a_name_is_escaped() -> None:
+    def local(x: Any) -> None: ...
+
+    local.__qualname__ = "a\ud800\n\\n"
+    assert call_key(local)(1) == f"{HERE}.a\\ud800\\u000a\\\\n(1)"
 
 
 def test_the_pattern_matches_the_keys_of_its_function_alone() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import io
 import math
+import struct
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -198,6 +200,13 @@ def test_a_decimal_does_not_depend_on_the_context() -> None:
 def test_no_type_of_the_same_name_is_taken_for_a_known_one() -> None:
     with pytest.raises(Refused, match=r"test_canonical\.Decimal"):
         canonical(type("Decimal", (Decimal,), {})(1))
+
+
+def test_a_time_zone_needs_a_key() -> None:
+    header = b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4)
+    zone = ZoneInfo.from_file(io.BytesIO(header + struct.pack(">lbb", 0, 0, 0) + b"UTC\0"))
+    with pytest.raises(Refused, match="a ZoneInfo without a key"):
+        canonical([datetime(2024, 1, 1, tzinfo=zone)])
 
 
 @pytest.mark.parametrize(
