@@ -231,10 +231,11 @@ def _prefix(call: _Call) -> str:
     """Return what stands before the arguments."""
     home, name = _home(call.function), getattr(call.function, "__qualname__", None)
     if not home or not isinstance(name, str) or name.endswith("<lambda>"):
-        what = "a lambda" if name else f"a {type(call.function).__name__}"
+        is_lambda = isinstance(name, str) and name.endswith("<lambda>")
+        what = "a lambda" if is_lambda else f"a {type(call.function).__name__} like this"
         raise ConfigurationError(
             f"{what} has no name of its own that its keys could begin with; "
-            "define the function with def, or give key="
+            "define a function in a module, or give key="
         )
     full = escaped(f"{home}.{name}")
     return full if len(full) <= _LONGEST_NAME else f"{full[:100]}#{_digest(full)}"

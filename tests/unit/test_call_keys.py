@@ -297,11 +297,19 @@ def test_an_error_of_the_programs_own_passes_unchanged() -> None:
     assert raised.value.__context__ is None
 
 
+def homeless() -> Any:
+    def function(x: Any) -> None: ...
+
+    function.__module__ = None  # type: ignore[assignment]
+    return function
+
+
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         (lambda x: x, "a lambda has no name of its own"),
-        (functools.partial(two, 1), "a partial has no name of its own"),
+        (functools.partial(two, 1), "a partial like this has no name of its own"),
+        (homeless(), "a function like this has no name of its own"),
     ],
 )
 def test_a_function_needs_a_name(function: Any, message: str) -> None:
