@@ -12,6 +12,7 @@ Each also inherits from the builtin that a caller would expect, so that
     ├── NotAnIntegerError        (TypeError)        incr or decr of something else
     ├── CounterOverflowError     (OverflowError)    incr or decr beyond 64 bits
     ├── InvalidLoaderError       (TypeError)        a loader that can't be run, or its result
+    ├── UnkeyableArgumentError   (TypeError)        an argument that can't be part of a key
     ├── RecursiveLoadError       (RuntimeError)     a load that would wait for itself
     ├── ConfigurationError       (ValueError)       a wrong option, URL or file
     │   └── ForeignFileError                        a file that is not a cache of ours
@@ -40,6 +41,7 @@ __all__ = [
     "NotAnIntegerError",
     "RecursiveLoadError",
     "SerializationError",
+    "UnkeyableArgumentError",
     "UnsupportedLoopError",
     "ValueTooLargeError",
 ]
@@ -79,6 +81,10 @@ class CounterOverflowError(CacheError, OverflowError):
 
 class InvalidLoaderError(CacheError, TypeError):
     """A loader is a coroutine function where nobody can await, or returns what it must not."""
+
+
+class UnkeyableArgumentError(CacheError, TypeError):
+    """No key can be made of the arguments of a call; names the one in question and its type."""
 
 
 class RecursiveLoadError(CacheError, RuntimeError):

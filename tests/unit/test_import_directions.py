@@ -81,9 +81,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_eviction",
         "_eviction.*",
     ),
+    # Keys of calls; a wrong name in a template is answered like a wrong option.
+    ("_call_keys", "_key_templates"),
     # How text becomes options; also read by backends that take a URL themselves.
     ("_config_schema", "_config_types", "_config_urls"),
     (
+        "_canonical",
         "_frame",
         "_isolation",
         "_integers",
