@@ -12,8 +12,8 @@ Python itself does all the binding, and a wrong call gets the very error that th
 from __future__ import annotations
 
 import inspect
-from types import MethodType
-from typing import Any, Protocol
+from types import FunctionType, MethodType
+from typing import Any, NamedTuple, Protocol
 
 from symphra_cache._canonical import Refused, canonical, escaped, type_name
 from symphra_cache._key_templates import Template
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = "Callable[..., str] | str | None"
 
-__all__ = ["CallKey", "call_key"]
+__all__ = ["CallKey", "CallSource", "KeySource", "call_key", "key_source"]
 
 # Characters, at most four bytes each.
 _LONGEST = 200
@@ -86,19 +86,40 @@ def call_key(function: Callable[..., object], key: Key = None) -> CallKey:
     if isinstance(function, MethodType):
         builder: Any = MethodType(call_key(function.__func__, key), function.__self__)
         return builder  # type: ignore[no-any-return]
+    call = CallSource(function)
+    made = key_source(call, key)
+    return call.key(made)
+
+
+class KeySource(NamedTuple):
+    """How the key of a call is made, as source.
+
+    Attributes:
+        lines: make it.
+        text: the name of the variable that holds it then.
+        pattern: matches all such keys; ``None`` if a function of the program's makes them.
+    """
+
+    lines: tuple[str, ...]
+    text: str
+    pattern: str | None
+
+
+def key_source(call: CallSource, key: Key = None) -> KeySource:
+    """Return how the keys of a function's calls are made; see `call_key`."""
     if key is None:
-        return _by_name(_Call(function))
+        return _by_name(call)
     if isinstance(key, str):
-        return _by_template(_Call(function), Template(str.__str__(key)))
+        return _by_template(call, Template(str.__str__(key)))
     if callable(key):
-        return _by_function(_Call(function), key)
+        return _by_function(call, key)
     raise ConfigurationError(
         "key must be a function of the arguments or a template such as 'user:{user_id}', "
         f"got {type(key).__name__}"
     )
 
 
-class _Call:
+class CallSource:
     """The parameters of a function, from which others with the same ones are compiled.
 
     Attributes:
@@ -132,17 +153,29 @@ class _Call:
             name += "_"
         return name
 
-    def compile(self, *lines: str, pattern: str | None) -> CallKey:
-        """Return a function of the same parameters and these lines."""
-        body = "".join(f"\n    {line}" for line in lines)
-        source = f"def {self._mark}({self._declared()}):{body}"
-        exec(compile(source, f"<key of {escaped(self.name)}>", "exec"), self._namespace)
-        builder: Any = self._namespace[self._mark]
-        builder.__name__ = getattr(self.function, "__name__", builder.__name__)
-        # Python names the function by it in its errors.
-        builder.__qualname__ = _qualname(self.function)
-        builder.pattern = pattern
+    def key(self, made: KeySource) -> CallKey:
+        """Return what makes the keys of calls."""
+        builder: Any = self.compile(*made.lines, f"return {made.text}", what="key of")
+        builder.pattern = made.pattern
         return builder  # type: ignore[no-any-return]
+
+    def compile(self, *lines: str, what: str, start: str = "def") -> FunctionType:
+        """Return a function of the same parameters and these lines.
+
+        Args:
+            lines: its body.
+            what: it is to the function, for who reads a traceback.
+            start: its first word, or words.
+        """
+        body = "".join(f"\n    {line}" for line in lines)
+        source = f"{start} {self._mark}({self._declared()}):{body}"
+        exec(compile(source, f"<{what} {escaped(self.name)}>", "exec"), self._namespace)
+        made: Any = self._namespace.pop(self._mark)  # else it would hold itself
+        made.__name__ = getattr(self.function, "__name__", type(self.function).__name__)
+        # Python names the function by it in its errors.
+        made.__qualname__ = _qualname(self.function)
+        made.__code__ = made.__code__.replace(co_name=made.__name__, co_qualname=made.__qualname__)
+        return made  # type: ignore[no-any-return]
 
     def each(self) -> list[tuple[str, str]]:
         """Return the names of the parameters, and what stands before their texts in a key."""
@@ -178,8 +211,8 @@ class _Call:
         return ", ".join(written)
 
 
-def _by_name(call: _Call) -> CallKey:
-    """Compile keys that name the function and tell all its arguments."""
+def _by_name(call: CallSource) -> KeySource:
+    """Make keys that name the function and tell all its arguments."""
     prefix = _prefix(call)
     known = call.known
     texts = [f"{stars}{{{_text(known, name, stars)}}}" for name, stars in call.each()]
@@ -188,15 +221,16 @@ def _by_name(call: _Call) -> CallKey:
     def in_full(values: tuple[object, ...]) -> str:
         return _in_full(call, prefix, values)
 
-    return call.compile(
+    lines = (
         "try:",
         f"    {text} = f{_literal(prefix + '(')}f'{','.join(texts)})'",
-        f"    if {known('len', len)}({text}) <= {_LONGEST}: return {text}",
         # Too many digits are a ValueError.
-        f"except {known('expected', (Refused, ValueError))}: pass",
-        f"return {known('in_full', in_full)}({call.values()})",
-        pattern=f"{escape_pattern(prefix)}(*",
+        f"except {known('expected', (Refused, ValueError))}:",
+        f"    {text} = ''",
+        f"if not {text} or {known('len', len)}({text}) > {_LONGEST}:",
+        f"    {text} = {known('in_full', in_full)}({call.values()})",
     )
+    return KeySource(lines, text, f"{escape_pattern(prefix)}(*")
 
 
 def _text(known: Callable[..., str], name: str, stars: str) -> str:
@@ -213,7 +247,7 @@ def _text(known: Callable[..., str], name: str, stars: str) -> str:
     )
 
 
-def _in_full(call: _Call, prefix: str, values: tuple[object, ...]) -> str:
+def _in_full(call: CallSource, prefix: str, values: tuple[object, ...]) -> str:
     """Return the key of a call that is not as short and plain as most."""
     texts = []
     for (name, stars), value in zip(call.each(), values, strict=True):
@@ -227,7 +261,7 @@ def _in_full(call: _Call, prefix: str, values: tuple[object, ...]) -> str:
     return f"{prefix}(#{_digest(arguments)})"
 
 
-def _prefix(call: _Call) -> str:
+def _prefix(call: CallSource) -> str:
     """Return what stands before the arguments."""
     home, name = _home(call.function), getattr(call.function, "__qualname__", None)
     if not home or not isinstance(name, str) or name.endswith("<lambda>"):
@@ -241,8 +275,8 @@ def _prefix(call: _Call) -> str:
     return full if len(full) <= _LONGEST_NAME else f"{full[:100]}#{_digest(full)}"
 
 
-def _by_template(call: _Call, template: Template) -> CallKey:
-    """Compile keys that a template makes."""
+def _by_template(call: CallSource, template: Template) -> KeySource:
+    """Make keys by a template."""
     names = [each.name for each in call.parameters]
     template.check(names)
     known, text = call.known, call.known("text")
@@ -261,18 +295,18 @@ def _by_template(call: _Call, template: Template) -> CallKey:
                 raise _unkeyable(call, field.name, value, error, _OF_TEMPLATES) from error
         return template.text(given)
 
-    return call.compile(
+    lines = (
         "try:",
         f"    {text} = {written}",
         f"except {known('expected', (Refused, TypeError, ValueError))}:",
         f"    {text} = {known('explained', explained)}({call.values()})",
         _checked(call, text),
-        pattern=template.pattern(),
     )
+    return KeySource(lines, text, template.pattern())
 
 
-def _by_function(call: _Call, key: Callable[..., object]) -> CallKey:
-    """Compile keys that a function of the program's makes."""
+def _by_function(call: CallSource, key: Callable[..., object]) -> KeySource:
+    """Make keys by a function of the program's."""
     if inspect.iscoroutinefunction(key):
         raise ConfigurationError(
             "key must be a plain function, got a coroutine function; nobody could await it"
@@ -288,16 +322,16 @@ def _by_function(call: _Call, key: Callable[..., object]) -> CallKey:
         )
 
     known, text = call.known, call.known("text")
-    return call.compile(
+    lines = (
         f"{text} = {known('key', key)}({call.passed_on()})",
         f"if {known('type', type)}({text}) is not {known('str', str)}:",
         f"    {text} = {known('as_text', as_text)}({text})",
         _checked(call, text),
-        pattern=None,
     )
+    return KeySource(lines, text, None)
 
 
-def _check_fit(call: _Call, key: Callable[..., object]) -> None:
+def _check_fit(call: CallSource, key: Callable[..., object]) -> None:
     """Find out now, not at some call, that the one can't be called like the other."""
     try:
         signature = inspect.signature(key)
@@ -316,19 +350,19 @@ def _check_fit(call: _Call, key: Callable[..., object]) -> None:
         ) from None
 
 
-def _shown(call: _Call) -> str:
+def _shown(call: CallSource) -> str:
     return "(" + ", ".join(stars + name for name, stars in call.each()) + ")"
 
 
-def _checked(call: _Call, text: str) -> str:
+def _checked(call: CallSource, text: str) -> str:
     """Return the source of the last line: what a program made itself may be no legal key."""
     known = call.known
     fits = f"{text}.isascii() and 0 < {known('len', len)}({text}) <= {MAX_KEY_BYTES}"
-    return f"return {text} if {fits} else {known('checked', checked_key)}({text})"
+    return f"if not ({fits}): {known('checked', checked_key)}({text})"
 
 
 def _unkeyable(
-    call: _Call, name: str, value: object, error: Exception, remedy: str
+    call: CallSource, name: str, value: object, error: Exception, remedy: str
 ) -> UnkeyableArgumentError:
     if isinstance(error, Refused):
         why = f"{'is' if error.value is value else 'holds'} {error.why}"

@@ -74,7 +74,6 @@ class Flight:
         self.writers: list[Caller] = []
         self.waits_for: list[Flight] = []
 
-
     @property
     def has_outcome(self) -> bool:
         """Whether there is something for who has waited."""
@@ -127,21 +126,26 @@ class Flights:
 
     # --- loads ------------------------------------------------------------------------
 
-    def join(self, name: Name, caller: Caller) -> Flight:
+    def join(self, name: Name, caller: Caller, *, alone: bool = False) -> Flight:
         """Return the flight of a key: the caller leads it, or waits for it.
+
+        Args:
+            name: of the key.
+            caller: who wants it.
+            alone: whether he leads one that nobody else may join.
 
         Raises:
             RecursiveLoadError: he would wait for himself.
         """
         with self._turn:
-            flight = self._joinable.get(name)
+            flight = None if alone else self._joinable.get(name)
             if flight is not None and self._may_wait(flight, caller):
                 self._wait(flight, caller)
                 return flight
             is_void = name in self._writing or any(one.concerns(name) for one in self._sweeps)
             own = Flight(name, caller, is_void)
             self.live.setdefault(name, []).append(own)
-            if flight is None:
+            if flight is None and not alone:
                 self._joinable[name] = own
             return own
 
@@ -246,6 +250,11 @@ class Flights:
         flight.writers.clear()
         return told
 
+    def hand_over(self, flight: Flight, caller: Caller) -> None:
+        """Have somebody else lead a flight that nobody waits for."""
+        with self._turn:
+            flight.leader = caller
+
     def take_over(self, flight: Flight, caller: Caller) -> None:
         """Have who waits lead, if who leads can't go on."""
         with self._turn:
@@ -302,7 +311,8 @@ class Flights:
             self._swept(sweep)
 
     def _swept(self, sweep: Sweep) -> list[Flight]:
-        concerned = [name for name in self.live if sweep.concerns(name)]
+        # A copy: the garbage collector may end a generator, and so a flight, in between.
+        concerned = [name for name in list(self.live) if sweep.concerns(name)]
         return [flight for name in concerned for flight in self._voided(name)]
 
     def void(self, name: Name) -> None:
@@ -313,7 +323,7 @@ class Flights:
     def _voided(self, name: Name) -> list[Flight]:
         """Let nobody join the flights of a key; return those that are being stored."""
         self._joinable.pop(name, None)
-        flights = self.live.get(name, ())
+        flights = tuple(self.live.get(name, ()))
         for flight in flights:
             flight.is_void |= not flight.is_storing
         return [flight for flight in flights if flight.is_storing]

@@ -136,10 +136,10 @@ def _shown(loader: object) -> str:
 def tell(flights: Flights, flight: Flight, caller: Caller, value: object) -> None:
     """Give a value to all who wait."""
     if not flights.end(flight, caller, None):
-        flights.end(flight, caller, _kept(value))
+        flights.end(flight, caller, kept_for_others(value))
 
 
-def _kept(value: object) -> Kept:
+def kept_for_others(value: object) -> Kept:
     """Return what is kept of a value for who waits, and how each makes his own of it.
 
     So that one who changes his value changes nobody else's. What can't be copied is shared.

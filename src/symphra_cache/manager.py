@@ -9,14 +9,16 @@ from symphra_cache._load_faces import Loads
 from symphra_cache._sync.manager import SyncManagerOps
 from symphra_cache._sync.manager_loads import SyncManagerLoads
 from symphra_cache._watched_keyspace import watched
+from symphra_cache.types import DEFAULT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Self
 
     from symphra_cache.backends.base import Keyspace
+    from symphra_cache.types import TTLArgument
 
 __all__ = ["CacheManager"]
 
@@ -93,6 +95,23 @@ class CacheManager(AsyncManagerOps, SyncManagerOps, AsyncManagerLoads, SyncManag
         from symphra_cache.config import from_env
 
         return cls(**from_env(prefix))
+
+    def cached(
+        self,
+        function: Any = None,
+        /,
+        *,
+        ttl: TTLArgument | Callable[[Any], TTLArgument] = DEFAULT,
+        key: Callable[..., str] | str | None = None,
+        should_cache: Callable[[Any], object] | None = None,
+        jitter: float | None = None,
+    ) -> Any:
+        """Decorate a function so that its results are kept."""
+        from symphra_cache.decorators import Decorator
+
+        spread = self._jitter if jitter is None else jitter
+        decorator = Decorator(self, ttl, key, should_cache, spread)
+        return decorator if function is None else decorator(function)
 
     def _opened(self, path: str) -> Keyspace:
         flights = flights_of(self._backend)

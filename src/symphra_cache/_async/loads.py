@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from symphra_cache._callers import AsyncCaller, arung, entered, left
 from symphra_cache._keys import checked_keys
-from symphra_cache._keys import checked_keys
 from symphra_cache._loads import acalled, checked_result, shared_outcome, tell
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
@@ -141,6 +140,15 @@ class AsyncLoads:
         except BaseException:
             tell(self._flights, flight, caller, value)
             raise
+
+    async def akeep(self, flight: Flight, load: Load, value: Any) -> None:
+        """Store what somebody has loaded who led a flight alone, and end it."""
+        caller = AsyncCaller()
+        self._flights.hand_over(flight, caller)
+        try:
+            await self._astore(flight, caller, load, value)
+        finally:
+            self._flights.leave(flight, caller)
 
     # --- many keys --------------------------------------------------------------------
 

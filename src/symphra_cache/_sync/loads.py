@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from symphra_cache._callers import SyncCaller, rung, entered, left
 from symphra_cache._keys import checked_keys
-from symphra_cache._keys import checked_keys
 from symphra_cache._loads import called, checked_result, shared_outcome, tell
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
@@ -52,13 +51,25 @@ class SyncLoads:
         except BackendUnavailableError:  # which the keyspace has counted
             return MISSING
 
-    def load(self, key: str, load: Load, ended: int) -> Any:
+    def refresh(self, key: str, load: Load) -> Any:
+        """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
+        names = [(self._path, key)]
+        caller = SyncCaller()
+        try:
+            for flight in self._flights.begin_write(names):
+                while self._flights.waits_for_store(flight, caller):
+                    rung(caller)
+        finally:
+            self._flights.end_write(names)
+        return self.load(key, load, None)
+
+    def load(self, key: str, load: Load, ended: int | None) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for.
+            ended: how many loads had ended before it was looked for; ``None``: nobody has looked.
         """
         caller = SyncCaller()
         while True:
@@ -81,13 +92,15 @@ class SyncLoads:
             raise
 
     def _lead(
-        self, flight: Flight, caller: SyncCaller, load: Load, ended: int
+        self, flight: Flight, caller: SyncCaller, load: Load, ended: int | None
     ) -> Any:
         key = flight.name[1]
         token = entered([flight])
         try:
             # Somebody may have stored it since it was looked for.
-            value = self._read(key) if self._flights.ended != ended else MISSING
+            value = MISSING
+            if ended is not None and ended != self._flights.ended:
+                value = self._read(key)
             if value is MISSING:
                 value = called(load.loader)
                 self._store(flight, caller, load, value)
@@ -127,6 +140,15 @@ class SyncLoads:
         except BaseException:
             tell(self._flights, flight, caller, value)
             raise
+
+    def keep(self, flight: Flight, load: Load, value: Any) -> None:
+        """Store what somebody has loaded who led a flight alone, and end it."""
+        caller = SyncCaller()
+        self._flights.hand_over(flight, caller)
+        try:
+            self._store(flight, caller, load, value)
+        finally:
+            self._flights.leave(flight, caller)
 
     # --- many keys --------------------------------------------------------------------
 
