@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphra_cache._call_keys import CallKey
-    from symphra_cache._load_faces import Loads
     from symphra_cache._loads import Load
 
 __all__ = ["CachedState", "FunctionStats", "Kind", "arun", "run"]
@@ -38,7 +37,7 @@ class Kind(NamedTuple):
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Kind:
         """Return the kind of a function, or of an object that can be called like one."""
-        for each in (function, getattr(type(function), "__call__", None)):
+        for each in (function, type(function).__call__):
             if isgeneratorfunction(each):
                 return cls(is_async=False, is_generator=True)
             if isasyncgenfunction(each):
@@ -70,7 +69,7 @@ class CachedState:
     Args:
         function: what was decorated.
         manager: keeps the results.
-        loads: of the manager's namespace.
+        loads: those of the manager's namespace, both faces of them.
         key: makes the keys of calls.
         load: how results are kept; its loader is not used.
 
@@ -86,7 +85,7 @@ class CachedState:
         self,
         function: Callable[..., Any],
         manager: Any,
-        loads: Loads,
+        loads: Any,
         key: CallKey,
         load: Load,
     ) -> None:
@@ -94,7 +93,7 @@ class CachedState:
         self.name: str = getattr(function, "__qualname__", type(function).__name__)
         self.kind: Kind = Kind.of(function)
         self._manager: Any = manager
-        self._loads = loads
+        self._loads: Any = loads
         self._key = key
         self._load = load
         self.hits: int = 0

@@ -226,8 +226,8 @@ def _by_name(call: CallSource) -> KeySource:
         f"    {text} = f{_literal(prefix + '(')}f'{','.join(texts)})'",
         # Too many digits are a ValueError.
         f"except {known('expected', (Refused, ValueError))}:",
-        f"    {text} = ''",
-        f"if not {text} or {known('len', len)}({text}) > {_LONGEST}:",
+        f"    {text} = {known('too_long', ' ' * (_LONGEST + 1))}",
+        f"if {known('len', len)}({text}) > {_LONGEST}:",
         f"    {text} = {known('in_full', in_full)}({call.values()})",
     )
     return KeySource(lines, text, f"{escape_pattern(prefix)}(*")

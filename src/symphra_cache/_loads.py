@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
     from symphra_cache._callers import Caller
     from symphra_cache._flights import Flight, Flights, Kept
+    from symphra_cache._recordings import Recording
     from symphra_cache.types import TTL, TTLArgument
 
-__all__ = ["Load", "acalled", "called", "check_blocking", "checked_result", "shared_outcome", "tell"]
+__all__ = [
+    *("Load", "LoadsState", "acalled", "called", "check_blocking", "checked_result"),
+    *("kept_for_others", "shared_outcome", "tell"),
+]
 
 
 class Load:
@@ -73,6 +77,44 @@ class Load:
         """Return the time that a value is stored for."""
         ttl = self._ttl(value) if callable(self._ttl) else self._ttl
         return spread(default if ttl is DEFAULT else ttl, self._jitter)  # type: ignore[arg-type]
+
+
+class LoadsState:
+    """The loads of one namespace: what both faces share.
+
+    Args:
+        flights: those of the backend.
+        keyspace: the namespace's; what is stored by it voids no load.
+        path: of the namespace.
+        default_ttl: for what is stored without one.
+
+    Attributes:
+        flights: those of the backend.
+    """
+
+    def __init__(self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL) -> None:
+        self.flights: Flights = flights
+        self._flights = flights
+        self._keyspace: Any = keyspace
+        self._path = path
+        self._default_ttl = default_ttl
+
+    def recording(self, key: str, caller: Caller) -> Recording:
+        """Begin to keep what a generator yields."""
+        from symphra_cache._recordings import Recording
+
+        return Recording(self._flights, (self._path, key), caller)
+
+    def _joined(self, keys: list[str], caller: Caller) -> dict[str, Flight]:
+        flights: dict[str, Flight] = {}
+        try:
+            for key in keys:
+                flights[key] = self._flights.join((self._path, key), caller)
+        except BaseException:
+            for flight in flights.values():
+                self._flights.leave(flight, caller)
+            raise
+        return flights
 
 
 def called(loader: Any, *arguments: Any) -> Any:

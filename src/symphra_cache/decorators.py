@@ -13,6 +13,13 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from symphra_cache._async.cached import AsyncCachedOps
+from symphra_cache._cached import FunctionStats
+from symphra_cache._cached_types import (
+    CachedAsyncGenerator,
+    CachedCoroutine,
+    CachedFunction,
+    CachedGenerator,
+)
 from symphra_cache._call_keys import CallSource, key_source
 from symphra_cache._loads import Load
 from symphra_cache._sync.cached import SyncCachedOps
@@ -23,9 +30,17 @@ from symphra_cache.types import DEFAULT, MISSING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from symphra_cache._cached import CachedState
     from symphra_cache._call_keys import KeySource
 
-__all__ = ["CachedClassMethod", "CachedFace", "CachedMethod", "Decorator"]
+__all__ = [
+    "CachedAsyncGenerator",
+    "CachedCoroutine",
+    "CachedFunction",
+    "CachedGenerator",
+    "Decorator",
+    "FunctionStats",
+]
 
 # What a decorated function has: the first take the arguments of a call.
 _OF_CALLS = ("invalidate", "ainvalidate", "refresh", "arefresh", "key_for")
@@ -44,9 +59,7 @@ class Decorator:
         InvalidTTLError: the ttl is wrong.
     """
 
-    def __init__(
-        self, manager: Any, ttl: Any, key: Any, should_cache: Any, jitter: float
-    ) -> None:
+    def __init__(self, manager: Any, ttl: Any, key: Any, should_cache: Any, jitter: float) -> None:
         if ttl is not DEFAULT and not callable(ttl):
             milliseconds(ttl)
         self._manager = manager
@@ -75,32 +88,34 @@ class Decorator:
         return made
 
 
-def _compiled(call: CallSource, key: KeySource, state: CachedFace, manager: Any) -> FunctionType:
+def _compiled(call: CallSource, key: KeySource, state: CachedState, manager: Any) -> FunctionType:
     """Compile what stands for a function: its key, a lookup, and what is done on a miss."""
-    arguments = call.passed_on()
-    passed = f"({key.text}, {arguments})"
-    start, wait, a = ("async def", "await ", "a") if state.kind.is_async else ("def", "", "")
+    start, a = ("async def", "a") if state.kind.is_async else ("def", "")
     if state.kind.is_generator:
         streamed = call.known("streamed", getattr(state, f"{a}streamed"))
-        lines = _streaming(call, streamed + passed) if a else (f"yield from {streamed}{passed}",)
+        made = f"{streamed}({key.text}, {call.passed_on()})"
+        lines = _streaming(call, made) if a else (f"yield from {made}",)
     else:
-        known, value, missing = call.known, call.known("value"), call.known("MISSING", MISSING)
-        ended, counts = call.known("ended"), call.known("state", state)
-        missed = known("missed", getattr(state, f"{a}missed"))
-        unavailable = known("BackendUnavailableError", BackendUnavailableError)
-        lines = (
-            # Before the lookup; see `Flights.ended`.
-            f"{ended} = {known('flights', manager._loads.flights)}.ended",
-            "try:",
-            f"    {value} = {wait}{_getter(call, manager, f'{a}get')}({key.text}, {missing})",
-            f"except {unavailable}:",
-            f"    {value} = {missing}",
-            f"if {value} is not {missing}:",
-            f"    {counts}.hits += 1",
-            f"    return {value}",
-            f"return {wait}{missed}({key.text}, {ended}, {arguments})",
-        )
+        lines = _looking_up(call, key.text, state, manager)
     return call.compile(*key.lines, *lines, what="cached", start=start)
+
+
+def _looking_up(call: CallSource, key: str, state: CachedState, manager: Any) -> tuple[str, ...]:
+    known, ended, value = call.known, call.known("ended"), call.known("value")
+    wait, a = ("await ", "a") if state.kind.is_async else ("", "")
+    found = f"{wait}{_getter(call, manager, f'{a}get')}({key}, {known('MISSING', MISSING)})"
+    missed = known("missed", getattr(state, f"{a}missed"))
+    return (
+        # Before the lookup; see `Flights.ended`.
+        f"{ended} = {known('flights', manager._loads.flights)}.ended",
+        "try:",
+        f"    if ({value} := {found}) is not {known('MISSING', MISSING)}:",
+        f"        {known('state', state)}.hits += 1",
+        f"        return {value}",
+        f"except {known('unavailable', BackendUnavailableError)}:",
+        "    pass",
+        f"return {wait}{missed}({key}, {ended}, {call.passed_on()})",
+    )
 
 
 def _streaming(call: CallSource, made: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from symphra_cache._callers import AsyncCaller, arung, entered, left
 from symphra_cache._keys import checked_keys
-from symphra_cache._loads import acalled, checked_result, shared_outcome, tell
+from symphra_cache._loads import LoadsState, acalled, checked_result, shared_outcome, tell
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
 
@@ -14,28 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from symphra_cache._flights import Flight, Flights
+    from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
-    from symphra_cache.types import TTL
 
 __all__ = ["AsyncLoads"]
 
 
-class AsyncLoads:
-    """The loads of one namespace.
-
-    Args:
-        flights: those of the backend.
-        keyspace: the namespace's; what is stored by it voids no load.
-        path: of the namespace.
-        default_ttl: for what is stored without one.
-    """
-
-    def __init__(self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL) -> None:
-        self._flights = flights
-        self._keyspace = keyspace
-        self._path = path
-        self._default_ttl = default_ttl
+class AsyncLoads(LoadsState):
+    """The loads of one namespace."""
 
     # --- one key ----------------------------------------------------------------------
 
@@ -164,7 +150,8 @@ class AsyncLoads:
 
     async def _aread_many(self, keys: list[str]) -> dict[str, Any]:
         try:
-            return await self._keyspace.aget_many(keys)
+            found: dict[str, Any] = await self._keyspace.aget_many(keys)
+            return found
         except BackendUnavailableError:
             return {}
 
@@ -190,17 +177,6 @@ class AsyncLoads:
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)
-
-    def _joined(self, keys: list[str], caller: AsyncCaller) -> dict[str, Flight]:
-        flights: dict[str, Flight] = {}
-        try:
-            for key in keys:
-                flights[key] = self._flights.join((self._path, key), caller)
-        except BaseException:
-            for flight in flights.values():
-                self._flights.leave(flight, caller)
-            raise
-        return flights
 
     async def _alead_many(
         self,

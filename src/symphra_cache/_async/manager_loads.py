@@ -44,4 +44,5 @@ class AsyncManagerLoads(ManagerState):
     ) -> dict[str, Any]:
         """Return the values under many keys, loading and storing those that are missing."""
         load = Load(loader, ttl, should_cache, self._jitter if jitter is None else jitter)
-        return await self._loads.aget_or_set_many(keys, load)
+        found: dict[str, Any] = await self._loads.aget_or_set_many(keys, load)
+        return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from symphra_cache._callers import SyncCaller, rung, entered, left
 from symphra_cache._keys import checked_keys
-from symphra_cache._loads import called, checked_result, shared_outcome, tell
+from symphra_cache._loads import LoadsState, called, checked_result, shared_outcome, tell
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
 
@@ -14,28 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from symphra_cache._flights import Flight, Flights
+    from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
-    from symphra_cache.types import TTL
 
 __all__ = ["SyncLoads"]
 
 
-class SyncLoads:
-    """The loads of one namespace.
-
-    Args:
-        flights: those of the backend.
-        keyspace: the namespace's; what is stored by it voids no load.
-        path: of the namespace.
-        default_ttl: for what is stored without one.
-    """
-
-    def __init__(self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL) -> None:
-        self._flights = flights
-        self._keyspace = keyspace
-        self._path = path
-        self._default_ttl = default_ttl
+class SyncLoads(LoadsState):
+    """The loads of one namespace."""
 
     # --- one key ----------------------------------------------------------------------
 
@@ -164,7 +150,8 @@ class SyncLoads:
 
     def _read_many(self, keys: list[str]) -> dict[str, Any]:
         try:
-            return self._keyspace.get_many(keys)
+            found: dict[str, Any] = self._keyspace.get_many(keys)
+            return found
         except BackendUnavailableError:
             return {}
 
@@ -190,17 +177,6 @@ class SyncLoads:
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)
-
-    def _joined(self, keys: list[str], caller: SyncCaller) -> dict[str, Flight]:
-        flights: dict[str, Flight] = {}
-        try:
-            for key in keys:
-                flights[key] = self._flights.join((self._path, key), caller)
-        except BaseException:
-            for flight in flights.values():
-                self._flights.leave(flight, caller)
-            raise
-        return flights
 
     def _lead_many(
         self,

@@ -44,4 +44,5 @@ class SyncManagerLoads(ManagerState):
     ) -> dict[str, Any]:
         """Return the values under many keys, loading and storing those that are missing."""
         load = Load(loader, ttl, should_cache, self._jitter if jitter is None else jitter)
-        return self._loads.get_or_set_many(keys, load)
+        found: dict[str, Any] = self._loads.get_or_set_many(keys, load)
+        return found
