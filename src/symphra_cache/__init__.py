@@ -14,6 +14,7 @@ from symphra_cache.exceptions import (
     NotAnIntegerError,
     RecursiveLoadError,
     SerializationError,
+    UnkeyableArgumentError,
     UnsupportedLoopError,
     ValueTooLargeError,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "NotAnIntegerError",
     "RecursiveLoadError",
     "SerializationError",
+    "UnkeyableArgumentError",
     "UnsupportedLoopError",
     "ValueTooLargeError",
     "__version__",
