@@ -84,11 +84,12 @@ def call_key(function: Callable[..., object], key: Key = None) -> CallKey:
             make up for it, or ``key`` is nothing that makes keys of such a function.
     """
     if isinstance(function, MethodType):
-        builder: Any = MethodType(call_key(function.__func__, key), function.__self__)
-        return builder  # type: ignore[no-any-return]
+        method: Any = MethodType(call_key(function.__func__, key), function.__self__)
+        return method  # type: ignore[no-any-return]
     call = CallSource(function)
-    made = key_source(call, key)
-    return call.key(made)
+    builder = call.key(key_source(call, key))
+    call.close()
+    return builder
 
 
 class KeySource(NamedTuple):
@@ -152,6 +153,10 @@ class CallSource:
         while self._namespace.setdefault(name, value) is not value:
             name += "_"
         return name
+
+    def close(self) -> None:
+        """Let go of what was compiled, which may hold this: no more is to come."""
+        self._namespace = {}
 
     def key(self, made: KeySource) -> CallKey:
         """Return what makes the keys of calls."""

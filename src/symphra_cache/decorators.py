@@ -7,20 +7,20 @@ costs twice as much.
 
 from __future__ import annotations
 
-import sys
-from functools import WRAPPER_ASSIGNMENTS, partial, update_wrapper
+from functools import update_wrapper
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from symphra_cache._async.cached import AsyncCachedOps
 from symphra_cache._cached import FunctionStats
+from symphra_cache._cached_methods import OF_ALL, OF_CALLS, CachedClassMethod, CachedMethod
 from symphra_cache._cached_types import (
     CachedAsyncGenerator,
     CachedCoroutine,
     CachedFunction,
     CachedGenerator,
 )
-from symphra_cache._call_keys import CallSource, key_source
+from symphra_cache._call_keys import CallSource, call_key, key_source
 from symphra_cache._loads import Load
 from symphra_cache._sync.cached import SyncCachedOps
 from symphra_cache._ttl import milliseconds
@@ -41,10 +41,6 @@ __all__ = [
     "Decorator",
     "FunctionStats",
 ]
-
-# What a decorated function has: the first take the arguments of a call.
-_OF_CALLS = ("invalidate", "ainvalidate", "refresh", "arefresh", "key_for")
-_OF_ALL = ("invalidate_all", "ainvalidate_all", "stats", "original")
 
 
 class CachedFace(AsyncCachedOps, SyncCachedOps):
@@ -78,12 +74,14 @@ class Decorator:
         return CachedMethod.of(made) if _is_in_class(function) else made
 
     def _made(self, function: Callable[..., Any]) -> FunctionType:
-        call = CallSource(_checked_function(function))
-        key = key_source(call, self._key)
-        state = CachedFace(function, self._manager, self._manager._loads, call.key(key), self._load)
-        made = _compiled(call, key, state, self._manager)
+        key = call_key(_checked_function(function), self._key)
+        state = CachedFace(function, self._manager, self._manager._loads, key, self._load)
+        # A source of its own: what stands for the function knows the state, which knows the key.
+        call = CallSource(function)
+        made = _compiled(call, key_source(call, self._key), state, self._manager)
+        call.close()
         update_wrapper(made, function)
-        for name in (*_OF_CALLS, *_OF_ALL):
+        for name in (*OF_CALLS, *OF_ALL):
             setattr(made, name, getattr(state, name))
         return made
 
@@ -158,86 +156,3 @@ def _checked_function(function: Any) -> Callable[..., Any]:
     else:
         remedy = "options go by name, as in @cache.cached(ttl=60)"
     raise ConfigurationError(f"cached decorates functions, got {type(function).__name__}; {remedy}")
-
-
-class CachedMethod(partial[Any]):
-    """A decorated function that was defined in a class; bound to an object where it has one.
-
-    A `functools.partial` of the function, for these are called without a frame of their own, and
-    `inspect` knows them. Attributes are those of the function, as with a bound method of Python's,
-    but what takes the arguments of a call is bound to the object, too.
-    """
-
-    @classmethod
-    def of(cls, function: FunctionType) -> CachedMethod:
-        """Return the method that a function is."""
-        method = cls(function)
-        vars(method).update(
-            (name, getattr(function, name))
-            for name in WRAPPER_ASSIGNMENTS
-            if hasattr(function, name)
-        )
-        return method
-
-    def __get__(self, instance: Any, owner: type | None = None) -> CachedMethod:
-        if instance is None or self.args:
-            return self
-        method = CachedMethod(self.func, instance)
-        method.__dict__ = self.__dict__  # name, documentation and so on
-        return method
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.func, name)
-        if name in _OF_CALLS:
-            return partial(self._refused if self._is_hidden() else found, *self.args)
-        if self.args and name in ("original", "__wrapped__"):
-            return MethodType(found, *self.args)
-        return found
-
-    def _is_hidden(self) -> bool:
-        """Tell whether a class method of Python's keeps from us which class was asked.
-
-        Up to 3.12 it binds what it wraps. From 3.13 on it binds calls alone, and what it wraps
-        can't tell it from a static method but by asking who holds it.
-        """
-        if self.args or sys.version_info < (3, 13):
-            return False
-        hidden = vars(self).get("_hidden")
-        if hidden is None:
-            import gc
-
-            hidden = any(isinstance(each, classmethod) for each in gc.get_referrers(self))
-            vars(self)["_hidden"] = hidden
-        return bool(hidden)
-
-    def _refused(self, *args: Any, **kwargs: Any) -> Any:
-        raise ConfigurationError(
-            f"{self.__qualname__} can't know its class: from Python 3.13 on, classmethod tells it "
-            "to calls alone; put @cache.cached above @classmethod"
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, CachedMethod)
-            and self.func is other.func
-            and [*map(id, self.args)] == [*map(id, other.args)]
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.func, *map(id, self.args)))
-
-    def __repr__(self) -> str:
-        bound = f" of {self.args[0]!r}" if self.args else ""
-        return f"<cached {self.__module__}.{self.__qualname__}{bound}>"
-
-    def __reduce__(self) -> Any:
-        # As Python does it with methods, and with what a module holds.
-        return (getattr, (self.args[0], self.__name__)) if self.args else self.__qualname__
-
-
-class CachedClassMethod(classmethod):  # type: ignore[type-arg]
-    """A decorated class method, whatever the version of Python."""
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        method: Any = self.__func__
-        return method.__get__(type(instance) if owner is None else owner)
