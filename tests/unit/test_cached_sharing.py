@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from symphra_cache import (
 from symphra_cache.backends import MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 cache = CacheManager(MemoryBackend())
 
@@ -195,6 +196,19 @@ def test_in_an_outage_the_function_is_called() -> None:
         one.invalidate(1)
 
 
+def waiting() -> int:
+    """Return how many callers wait for runs."""
+    flights = cache._loads.flights
+    return sum(len(one.waiting) for each in list(flights.live.values()) for one in each)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.001)
+
+
 def test_threads_and_tasks_share_a_run() -> None:
     begun, may_end = threading.Event(), threading.Event()
 
@@ -211,10 +225,7 @@ def test_threads_and_tasks_share_a_run() -> None:
         calls = [pool.submit(slow, 1) for _ in range(10)]
         assert begun.wait(30)
         calls.append(pool.submit(asyncio.run, refreshing()))
-        while (
-            sum(len(one.waiting) for one in cache._loads.flights.live.values() for one in one) < 10
-        ):
-            pass
+        until(lambda: waiting() == 10)
         may_end.set()
         assert [call.result(30) for call in calls] == [[1]] * 11
     assert slow.stats() == (0, 10, 1, 0)

@@ -16,12 +16,10 @@ from symphra_cache import (
     UnkeyableArgumentError,
 )
 
-from ..acompat import collect, race, sleep, spawn, take
+from ..acompat import race, sleep, spawn
 from .test_loads import Loader, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ..acompat import SteppedClock
     from ..backends import Kit
 
@@ -376,154 +374,6 @@ def test_namespaces_keep_calls_apart(cache: CacheManager) -> None:
     assert first.key_for(1) == second.key_for(1)
     assert second.invalidate(1) is False
     assert first.invalidate(1) is True
-
-
-# --- generators -----------------------------------------------------------------------
-
-
-def test_a_generator_is_replayed(cache: CacheManager) -> None:
-    runs = Runs()
-
-    @cache.cached
-    def rows(n: int) -> Iterator[Any]:
-        for each in range(n):
-            yield runs.run(each)
-
-    first = collect(rows(3))
-    assert [row["args"] for row in first] == [[0], [1], [2]]
-    assert collect(rows(3)) == first
-    assert collect(rows(n=3)) == first
-    assert collect(rows(0)) == collect(rows(0)) == []
-    assert len(runs.seen) == 3
-    assert rows.stats() == (3, 2, 2, 0)
-    assert cache.get(rows.key_for(3)) == first
-
-
-def test_a_generator_is_not_held_back(cache: CacheManager) -> None:
-    runs = Runs()
-
-    @cache.cached
-    def rows(n: int) -> Iterator[int]:
-        for each in range(n):
-            runs.run(each)
-            yield each
-
-    stream = rows(1_000_000_000)
-    assert take(stream, 3) == [0, 1, 2]
-    stream.close()
-    assert len(runs.seen) == 3
-    assert cache.count() == 0
-
-
-def test_what_was_not_run_to_its_end_is_not_kept(cache: CacheManager) -> None:
-    closed: list[bool] = []
-
-    @cache.cached
-    def rows(n: int) -> Iterator[int]:
-        try:
-            for each in range(n):
-                yield each
-        finally:
-            closed.append(True)
-
-    stream = rows(3)
-    assert take(stream, 3) == [0, 1, 2]
-    stream.close()
-    assert closed == [True]
-    assert cache.count() == 0
-    assert collect(rows(3)) == [0, 1, 2]
-    assert cache.count() == 1
-
-
-def test_a_generator_that_fails_keeps_nothing(cache: CacheManager) -> None:
-    @cache.cached
-    def rows() -> Iterator[int]:
-        yield 1
-        raise OSError("gone")
-
-    stream = rows()
-    assert take(stream, 1) == [1]
-    with pytest.raises(OSError, match=r"^gone$"):
-        collect(stream)
-    assert cache.count() == 0
-    assert rows.stats() == (0, 1, 1, 1)
-
-
-def test_items_are_kept_as_they_were_yielded(cache: CacheManager) -> None:
-    @cache.cached
-    def rows() -> Iterator[Any]:
-        for each in range(2):
-            yield {"n": each, "more": [each]}
-
-    kept = [{"n": 0, "more": [0]}, {"n": 1, "more": [1]}]
-    for _ in range(3):
-        found = []
-        for row in rows():
-            found.append(dict(row, more=list(row["more"])))
-            row["n"] = "changed"
-            row["more"].append("changed")
-        assert found == kept
-    assert cache.get(rows.key_for()) == kept
-
-
-def test_a_write_while_a_generator_runs_is_not_undone(cache: CacheManager) -> None:
-    @cache.cached
-    def rows() -> Iterator[int]:
-        yield 1
-        yield 2
-
-    for forget in (rows.invalidate, rows.invalidate_all, cache.clear):
-        stream = rows()
-        assert take(stream, 1) == [1]
-        forget()  # type: ignore[operator]
-        assert collect(stream) == [2]
-        assert cache.count() == 0
-    stream = rows()
-    assert take(stream, 1) == [1]
-    assert cache.set(rows.key_for(), [7])
-    assert collect(stream) == [2]
-    assert collect(rows()) == [7]
-
-
-def test_generators_share_no_run(cache: CacheManager) -> None:
-    runs = Runs()
-
-    @cache.cached
-    def rows() -> Iterator[int]:
-        runs.run()
-        yield 1
-        yield 2
-
-    one, two = rows(), rows()
-    assert take(one, 1) == take(two, 1) == [1]
-    assert collect(two) == [2]
-    assert collect(one) == [2]
-    assert collect(rows()) == [1, 2]
-    assert len(runs.seen) == 2
-
-
-def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:
-    runs = Runs()
-
-    @cache.cached
-    def rows(n: int) -> Iterator[Any]:
-        for _ in range(n):
-            yield (runs.run())["run"]
-
-    assert rows.refresh(2) == [1, 2]
-    assert rows.refresh(2) == [3, 4]
-    assert collect(rows(2)) == [3, 4]
-    assert rows.invalidate(2)
-    assert collect(rows(2)) == [5, 6]
-
-
-def test_what_is_no_list_under_the_key_of_a_generator_is_a_miss(cache: CacheManager) -> None:
-    @cache.cached(key="rows")
-    def rows() -> Iterator[int]:
-        yield 1
-
-    cache.set("rows", "text")
-    assert collect(rows()) == [1]
 
 
 @pytest.mark.parametrize("ttl", [True, "60", float("nan")])
