@@ -1,7 +1,7 @@
 """State of a function whose results are kept: its keys, how its values are made, its counts.
 
-The faces are in ``_async/cached.py`` and its generated twin, what programs call in
-``decorators.py``.
+The faces are in ``_async/cached.py`` and its generated twin, what stands for the function is
+made in ``_decorating.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Decorated functions in classes: what a class holds, and what an object gives out.
 
-See ``decorators.py`` for how the functions are made.
+See ``_decorating.py`` for how the functions are made.
 """
 
 from __future__ import annotations

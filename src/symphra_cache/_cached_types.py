@@ -1,6 +1,6 @@
 """Types of decorated functions, for type checkers: one for each kind of function.
 
-No object is of these types; see ``decorators.py`` for what there is.
+No object is of these types; see ``_decorating.py`` for what there is.
 """
 
 from __future__ import annotations

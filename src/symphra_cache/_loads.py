@@ -58,7 +58,7 @@ class Load:
                 f"should_cache must be a function of the value or None, got "
                 f"{type(should_cache).__name__}"
             )
-        self.loader = loader
+        self.loader: Any = loader
         self._ttl = ttl
         self._should_cache = should_cache
         self._jitter = checked_jitter(jitter)

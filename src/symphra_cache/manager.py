@@ -178,7 +178,7 @@ class CacheManager(AsyncManagerOps, SyncManagerOps, AsyncManagerLoads, SyncManag
             ConfigurationError: an option is wrong, or this is no function.
             InvalidTTLError: the ttl is wrong.
         """
-        from symphra_cache.decorators import Decorator
+        from symphra_cache._decorating import Decorator
 
         spread = self._jitter if jitter is None else jitter
         decorator = Decorator(self, ttl, key, should_cache, spread)

@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("",),  # symphra_cache itself: the public names
     ("__main__", "cli", "cli.*", "contrib", "contrib.*"),
     ("testing", "testing.*", "monitoring", "monitoring.*"),
-    ("manager", "decorators", "_cached_methods", "_cached_types"),
+    ("manager", "decorators", "_decorating", "_cached_methods", "_cached_types"),
     ("config", "_config_*"),
     ("warming", "invalidation", "locks", "_degrading_keyspace", "_watched_keyspace"),
     ("_load_faces",),

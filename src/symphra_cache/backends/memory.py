@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal
 
+    from symphra_cache._flights import Flights
     from symphra_cache._metrics import Counters
     from symphra_cache.types import Clock
 
@@ -89,7 +90,7 @@ class MemoryBackend(MemoryKeyspace):
             clock=clock,
         )
         super().__init__(store, "")
-        self.flights = store.flights
+        self.flights: Flights = store.flights
         self._max_size = max_size
 
     def keyspace(self, path: str, counters: Counters) -> MemoryKeyspace:
