@@ -6,10 +6,11 @@ made in ``_decorating.py``.
 
 from __future__ import annotations
 
-from inspect import isasyncgenfunction, isawaitable, iscoroutinefunction, isgeneratorfunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import AsyncGeneratorType, GeneratorType
 from typing import NamedTuple
 
+from symphra_cache._loads import is_awaitable
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
 
 TYPE_CHECKING = False
@@ -115,7 +116,7 @@ class CachedState:
         Raises:
             InvalidLoaderError: it still has to be awaited or iterated over.
         """
-        if isinstance(value, (GeneratorType, AsyncGeneratorType)) or isawaitable(value):
+        if isinstance(value, (GeneratorType, AsyncGeneratorType)) or is_awaitable(value):
             close = getattr(value, "close", None)
             if close is not None:
                 close()  # else Python warns that nobody awaited it

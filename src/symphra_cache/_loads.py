@@ -5,10 +5,8 @@ The faces are in ``_async/loads.py`` and its generated twin.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from copy import copy
-from inspect import CO_COROUTINE, isawaitable
-from types import FunctionType, MethodType
+from collections.abc import Awaitable, Mapping
+from types import FunctionType, GeneratorType, MethodType
 
 from symphra_cache._isolation import frozen
 from symphra_cache._ttl import checked_jitter, spread
@@ -27,8 +25,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     *("Load", "LoadsState", "acalled", "called", "check_blocking", "checked_result"),
-    *("kept_for_others", "shared_outcome", "tell"),
+    *("is_awaitable", "kept_for_others", "shared_outcome", "tell"),
 ]
+
+
+# As `inspect` has them, which takes longer to import than this package.
+_CO_COROUTINE, _CO_ITERABLE_COROUTINE = 0x80, 0x100
 
 
 class Load:
@@ -65,8 +67,9 @@ class Load:
 
     def of(self, loader: Any) -> Load:
         """Return the same with another loader."""
-        load = copy(self)
-        load.loader = loader
+        load = object.__new__(Load)
+        load.loader, load._ttl = loader, self._ttl
+        load._should_cache, load._jitter = self._should_cache, self._jitter
         return load
 
     def is_kept(self, value: Any) -> bool:
@@ -125,7 +128,7 @@ def called(loader: Any, *arguments: Any) -> Any:
     """
     check_blocking(loader)
     value = loader(*arguments) if callable(loader) else loader
-    if isawaitable(value):
+    if is_awaitable(value):
         close = getattr(value, "close", None)
         if close is not None:
             close()  # else Python warns that nobody awaited it
@@ -136,7 +139,14 @@ def called(loader: Any, *arguments: Any) -> Any:
 async def acalled(loader: Any, *arguments: Any) -> Any:
     """Do what `called` does; a coroutine function is awaited."""
     value = loader(*arguments) if callable(loader) else loader
-    return await value if isawaitable(value) else value
+    return await value if is_awaitable(value) else value
+
+
+def is_awaitable(value: object) -> bool:
+    """Tell whether a value must be awaited."""
+    if type(value) is GeneratorType:
+        return bool(value.gi_code.co_flags & _CO_ITERABLE_COROUTINE)
+    return isinstance(value, Awaitable)
 
 
 def check_blocking(loader: object) -> None:
@@ -146,7 +156,7 @@ def check_blocking(loader: object) -> None:
         InvalidLoaderError: it is one.
     """
     function = loader.__func__ if isinstance(loader, MethodType) else loader
-    if isinstance(function, FunctionType) and function.__code__.co_flags & CO_COROUTINE:
+    if isinstance(function, FunctionType) and function.__code__.co_flags & _CO_COROUTINE:
         raise _refused(f"the coroutine function {_shown(loader)}")
 
 
@@ -203,6 +213,8 @@ def shared_outcome(flight: Flight) -> Any:
 
 def _own(error: Exception) -> Exception:
     """Return an error for one of many to raise: tracebacks grow with each who raises it."""
+    from copy import copy
+
     try:
         own = copy(error)
     except Exception:  # its own methods raise what they like
