@@ -227,6 +227,20 @@ def test_a_class_method_that_keeps_its_class_to_itself_is_refused_with_the_remed
     assert User.named.key_for(User(1), "hi")
 
 
+def test_a_class_method_can_be_taken_apart() -> None:
+    function: Any = vars(User)["of_class_below"].__func__
+    assert function(Admin, 1) == ("Admin", 1)
+    assert function.invalidate(Admin, 1)
+
+
+def test_what_is_bound_stays_bound() -> None:
+    class Holder:
+        greet = User(1).named
+
+    assert Holder().greet("hi") == "hi, User 1"
+    assert Holder.greet.invalidate("hi")
+
+
 def test_below_a_property() -> None:
     ada = User(1)
     assert ada.size == [1]

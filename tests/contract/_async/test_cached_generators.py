@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..acompat import acollect, atake
+from ..acompat import acollect, aspawn, atake
 from .test_cached import Runs
+from .test_loads import Loader, auntil
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -135,6 +136,38 @@ async def test_generators_share_no_run(cache: CacheManager) -> None:
     assert await acollect(one) == [2]
     assert await acollect(arows()) == [1, 2]
     assert len(runs.seen) == 2
+
+
+async def test_a_generator_has_nobody_wait_for_it(cache: CacheManager) -> None:
+    @cache.cached
+    async def arows() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    stream = arows()
+    assert await atake(stream, 1) == [1]
+    assert await cache.aget_or_set(arows.key_for(), [7]) == [7]
+    assert await acollect(stream) == [2]
+    # Whichever was stored, no write having come in between.
+    assert await acollect(arows()) in ([7], [1, 2])
+
+
+async def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
+    loader = Loader([7], seconds=0.2)
+
+    @cache.cached
+    async def arows() -> AsyncIterator[int]:
+        yield 1
+
+    async def aload() -> Any:
+        return await cache.aget_or_set(arows.key_for(), loader.aload)
+
+    loading = await aspawn(aload)
+    await auntil(lambda: loader.begun)
+    assert await acollect(arows()) == [1]
+    assert not loader.calls
+    assert await loading.afinish() == [7]
+    assert await acollect(arows()) in ([1], [7])
 
 
 async def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..acompat import collect, take
+from ..acompat import collect, spawn, take
 from .test_cached import Runs
+from .test_loads import Loader, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,38 @@ def test_generators_share_no_run(cache: CacheManager) -> None:
     assert collect(one) == [2]
     assert collect(rows()) == [1, 2]
     assert len(runs.seen) == 2
+
+
+def test_a_generator_has_nobody_wait_for_it(cache: CacheManager) -> None:
+    @cache.cached
+    def rows() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    stream = rows()
+    assert take(stream, 1) == [1]
+    assert cache.get_or_set(rows.key_for(), [7]) == [7]
+    assert collect(stream) == [2]
+    # Whichever was stored, no write having come in between.
+    assert collect(rows()) in ([7], [1, 2])
+
+
+def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
+    loader = Loader([7], seconds=0.2)
+
+    @cache.cached
+    def rows() -> Iterator[int]:
+        yield 1
+
+    def load() -> Any:
+        return cache.get_or_set(rows.key_for(), loader.load)
+
+    loading = spawn(load)
+    until(lambda: loader.begun)
+    assert collect(rows()) == [1]
+    assert not loader.calls
+    assert loading.finish() == [7]
+    assert collect(rows()) in ([1], [7])
 
 
 def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:
