@@ -168,6 +168,7 @@ async def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
     assert not loader.calls
     assert await loading.afinish() == [7]
     assert await acollect(arows()) in ([1], [7])
+    assert not cache._loads.flights.live
 
 
 async def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:

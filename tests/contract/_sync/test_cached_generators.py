@@ -168,6 +168,7 @@ def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
     assert not loader.calls
     assert loading.finish() == [7]
     assert collect(rows()) in ([1], [7])
+    assert not cache._loads.flights.live
 
 
 def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:
