@@ -162,11 +162,12 @@ async def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
     async def aload() -> Any:
         return await cache.aget_or_set(arows.key_for(), loader.aload)
 
-    loading = await aspawn(aload)
+    loading, waiting = await aspawn(aload), await aspawn(aload)
     await auntil(lambda: loader.begun)
     assert await acollect(arows()) == [1]
     assert not loader.calls
-    assert await loading.afinish() == [7]
+    assert await loading.afinish() == await waiting.afinish() == [7]
+    assert loader.calls == 1
     assert await acollect(arows()) in ([1], [7])
     assert not cache._loads.flights.live
 

@@ -162,11 +162,12 @@ def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
     def load() -> Any:
         return cache.get_or_set(rows.key_for(), loader.load)
 
-    loading = spawn(load)
+    loading, waiting = spawn(load), spawn(load)
     until(lambda: loader.begun)
     assert collect(rows()) == [1]
     assert not loader.calls
-    assert loading.finish() == [7]
+    assert loading.finish() == waiting.finish() == [7]
+    assert loader.calls == 1
     assert collect(rows()) in ([1], [7])
     assert not cache._loads.flights.live
 
