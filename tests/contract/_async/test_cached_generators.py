@@ -9,7 +9,7 @@ import pytest
 
 from ..acompat import acollect, aspawn, atake
 from .test_cached import Runs
-from .test_loads import Loader, auntil
+from .test_loads import auntil
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -153,23 +153,27 @@ async def test_a_generator_has_nobody_wait_for_it(cache: CacheManager) -> None:
 
 
 async def test_a_generator_waits_for_nobody(cache: CacheManager) -> None:
-    loader = Loader([7], seconds=0.2)
+    runs, ended, flights = Runs(), Runs(), cache._loads.flights
 
     @cache.cached
     async def arows() -> AsyncIterator[int]:
         yield 1
 
+    async def aslow() -> Any:
+        await runs.arun()
+        await auntil(lambda: ended.seen)
+        return [7]
+
     async def aload() -> Any:
-        return await cache.aget_or_set(arows.key_for(), loader.aload)
+        return await cache.aget_or_set(arows.key_for(), aslow)
 
     loading, waiting = await aspawn(aload), await aspawn(aload)
-    await auntil(lambda: loader.begun)
+    await auntil(lambda: any(one.waiting for each in [*flights.live.values()] for one in each))
     assert await acollect(arows()) == [1]
-    assert not loader.calls
+    await ended.arun()
     assert await loading.afinish() == await waiting.afinish() == [7]
-    assert loader.calls == 1
-    assert await acollect(arows()) in ([1], [7])
-    assert not cache._loads.flights.live
+    assert len(runs.seen) == 1
+    assert not flights.live
 
 
 async def test_a_generator_is_refreshed_to_its_end(cache: CacheManager) -> None:
