@@ -348,9 +348,14 @@ class Flights:
         """Do nothing."""
 
     def after_fork_in_child(self) -> None:
-        """Forget all: who waits, and who leads, has stayed with the parent."""
+        """Forget all: who waits, and who leads, has stayed with the parent.
+
+        But for who forked in the middle of a load, or of a generator; what comes of that is not
+        stored, for from now on nobody would void it.
+        """
         for flights in self.live.values():
             for flight in flights:
+                flight.is_void = True
                 flight.waiting.clear()
                 flight.writers.clear()
         self.live.clear()

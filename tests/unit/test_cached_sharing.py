@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from processes import in_child
 from symphra_cache import (
     BackendUnavailableError,
     CacheManager,
@@ -132,6 +133,21 @@ def test_a_generator_that_was_dropped_leaves_nothing_behind() -> None:
     del stream
     gc.collect()
     assert not live
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_what_a_fork_has_cut_in_two_is_not_stored_by_the_child() -> None:
+    stream = rows(2)
+    assert next(stream) == 0
+
+    def finish() -> None:
+        cache.set(rows.key_for(2), [7])
+        assert list(stream) == [1]
+        assert list(rows(2)) == [7]
+
+    in_child(finish)
+    assert list(stream) == [1]
+    assert cache.get(rows.key_for(2)) == [0, 1]
 
 
 def test_a_function_that_was_dropped_lets_go_of_its_cache() -> None:
