@@ -87,7 +87,12 @@ def _compiled(call: CallSource, key: KeySource, state: CachedState, manager: Any
 def _looking_up(call: CallSource, key: str, state: CachedState, manager: Any) -> tuple[str, ...]:
     known, ended, value = call.known, call.known("ended"), call.known("value")
     wait, a = ("await ", "a") if state.kind.is_async else ("", "")
-    found = f"{wait}{_getter(call, manager, f'{a}get')}({key}, {known('MISSING', MISSING)})"
+    asked = f"({key}, {known('MISSING', MISSING)})"
+    found = f"{wait}{_getter(call, manager, f'{a}get')}{asked}"
+    get, aget = getattr(manager._keyspace, "_readers", None) or (None, None)
+    if a and get is not None:  # as long as nobody has put another method there, nothing waits
+        is_plain = f"{_getter(call, manager, 'aget')} is {known('aget', aget)}"
+        found = f"({known('get', get)}{asked} if {is_plain} else {found})"
     missed = known("missed", getattr(state, f"{a}missed"))
     return (
         # Before the lookup; see `Flights.ended`.

@@ -30,5 +30,6 @@ class WatchedState:
         for name in _UNWATCHED:  # no step in between
             for method in (name, f"a{name}"):
                 setattr(self, method, getattr(inner, method))
+        self._readers: Any = getattr(inner, "_readers", None)
         self._flights: Flights = flights
         self._path: str = path

@@ -36,6 +36,8 @@ class MemoryKeyspace(AsyncMemoryOps, SyncMemoryOps):
             own.update(aget=_reader(_asyncio, state))
         if type(self).set is SyncMemoryOps.set:
             own.update(set=self._stored)
+        # Who finds the second in use may take the first instead, for neither waits.
+        self._readers = (self.get, self.aget) if {"get", "aget"} <= own.keys() else None
 
 
 def _reader(face: Any, state: MemoryKeyspaceState) -> object:
