@@ -50,7 +50,7 @@ class Caller:
 
     @property
     def is_lost(self) -> bool:
-        """Whether he can't go on. (A thread that ends lets go of what it leads by itself.)"""
+        """Whether he can't go on; a thread that ends lets go of what it leads by itself."""
         return self.loop is not None and (self.loop.is_closed() or not self.loop.is_running())
 
     def wake(self) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from symphra_cache._flights import Flights
+    from symphra_cache.backends.base import Keyspace
 
 __all__ = ["WatchedState"]
 
@@ -26,7 +27,7 @@ class WatchedState:
     """
 
     def __init__(self, inner: Any, flights: Flights, path: str) -> None:
-        self._inner: Any = inner
+        self._inner: Keyspace = inner
         for name in _UNWATCHED:  # no step in between
             for method in (name, f"a{name}"):
                 setattr(self, method, getattr(inner, method))

@@ -9,9 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from symphra_cache.backends.base import Keyspace
-
     from symphra_cache._flights import Flights
+    from symphra_cache.backends.base import Keyspace
 
 __all__ = ["watched"]
 
@@ -33,4 +32,5 @@ class WatchedMemory(WatchedKeyspace):
 def watched(inner: Keyspace, flights: Flights, path: str) -> Keyspace:
     """Return a keyspace whose writes void the loads that they overlap."""
     kind = WatchedMemory if hasattr(inner, "aset_if") else WatchedKeyspace
-    return kind(inner, flights, path)
+    made: Any = kind(inner, flights, path)
+    return made  # type: ignore[no-any-return]

@@ -88,7 +88,7 @@ class UnkeyableArgumentError(CacheError, TypeError):
 
 
 class RecursiveLoadError(CacheError, RuntimeError):
-    """A load would wait for itself: a key is loaded inside its own load, or in a circle of loads."""
+    """A load would wait for itself: a key inside its own load, or in a circle of loads."""
 
 
 class ConfigurationError(CacheError, ValueError):

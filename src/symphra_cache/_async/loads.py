@@ -101,9 +101,7 @@ class AsyncLoads(LoadsState):
         tell(self._flights, flight, caller, value)
         return value
 
-    async def _astore(
-        self, flight: Flight, caller: AsyncCaller, load: Load, value: Any
-    ) -> None:
+    async def _astore(self, flight: Flight, caller: AsyncCaller, load: Load, value: Any) -> None:
         """Store what was loaded, unless the key was written meanwhile."""
         if not load.is_kept(value):
             return

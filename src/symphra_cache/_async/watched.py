@@ -84,9 +84,7 @@ class AsyncWatchedOps(WatchedState):
         finally:
             self._flights.end_write(names)
 
-    async def _asweep(
-        self, sweep: Sweep, remove: AsyncCall[T], *arguments: Any, **named: Any
-    ) -> T:
+    async def _asweep(self, sweep: Sweep, remove: AsyncCall[T], *arguments: Any, **named: Any) -> T:
         try:
             for flight in self._flights.begin_sweep(sweep):
                 await self._astored(flight)

@@ -101,9 +101,7 @@ class SyncLoads(LoadsState):
         tell(self._flights, flight, caller, value)
         return value
 
-    def _store(
-        self, flight: Flight, caller: SyncCaller, load: Load, value: Any
-    ) -> None:
+    def _store(self, flight: Flight, caller: SyncCaller, load: Load, value: Any) -> None:
         """Store what was loaded, unless the key was written meanwhile."""
         if not load.is_kept(value):
             return

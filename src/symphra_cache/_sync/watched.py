@@ -84,9 +84,7 @@ class SyncWatchedOps(WatchedState):
         finally:
             self._flights.end_write(names)
 
-    def _sweep(
-        self, sweep: Sweep, remove: SyncCall[T], *arguments: Any, **named: Any
-    ) -> T:
+    def _sweep(self, sweep: Sweep, remove: SyncCall[T], *arguments: Any, **named: Any) -> T:
         try:
             for flight in self._flights.begin_sweep(sweep):
                 self._stored(flight)
