@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from harness.loops import Calls
-from harness.seats import AbsentError
 
 
 def symphra(url: str, ttl: int, **options: Any) -> Calls:
@@ -45,19 +44,11 @@ def symphra_async(url: str, ttl: int, **options: Any) -> Calls:
 
 def _manager(url: str, ttl: int, options: dict[str, Any]) -> Any:
     from symphra_cache import CacheManager
-    from symphra_cache.backends import RedisBackend
+    from symphra_cache.backends import NearCache, RedisBackend
 
     if options.pop("near", False):
-        options["near_cache"] = _near_cache()
+        options["near_cache"] = NearCache(max_size=10_000)
     return CacheManager(RedisBackend(url, **options))
-
-
-def _near_cache() -> object:
-    from symphra_cache import backends
-
-    if not hasattr(backends, "NearCache"):
-        raise AbsentError("not built yet")
-    return backends.NearCache(max_size=10_000)
 
 
 def predecessor(url: str, ttl: int, **options: Any) -> Calls:

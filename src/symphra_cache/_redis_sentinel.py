@@ -44,6 +44,10 @@ _DOUBTS = (
 _CODES = ("-READONLY", "NOREPLICAS")
 
 
+# Seconds after which what a sentinel has said is out of date when the master greets.
+_LATE = 0.1
+
+
 def _question(service: str) -> tuple[str, ...]:
     return "SENTINEL", "GET-MASTER-ADDR-BY-NAME", service
 
@@ -134,6 +138,21 @@ class _Following(Connection):
         self._master = None
         self._teller = None
 
+    def _found(self, address: tuple[str, int]) -> None:
+        """Note whom a sentinel has named."""
+        self.host, self.port = address
+        self._found_at = time.monotonic()
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether the server took its time to greet: another may have been named meanwhile."""
+        return time.monotonic() - self._found_at > _LATE
+
+    def _check_master(self, named: tuple[str, int]) -> None:
+        """Refuse a former master that has not heard of it yet, as it stood still."""
+        if named != (self.host, self.port):
+            raise redis.ConnectionError("the sentinels name another master than a moment ago")
+
     def _note_master(self) -> None:
         """Note which server is the master; those that lead to another are suspect now."""
         self._master = self._sentinels.master = (self.host, self.port)
@@ -165,7 +184,7 @@ class _MasterConnection(_Following, Bounded):
 
     def _connect(self) -> Any:
         self._begin()
-        self.host, self.port = self._find_master()
+        self._found(self._find_master())
         return super()._connect()
 
     def _find_master(self) -> tuple[str, int]:
@@ -193,6 +212,8 @@ class _MasterConnection(_Following, Bounded):
         super()._complete()
         self.send_command("HELLO", check_health=False)
         _check_role(self.read_response())
+        if self._is_late:
+            self._check_master(self._find_master())
         self._note_master()
 
     def read_response(self, *arguments: Any, **named: Any) -> Any:
@@ -228,7 +249,7 @@ class _AsyncMasterConnection(_Following, AsyncBounded):
 
     async def _connect(self) -> None:
         self._begin()
-        self.host, self.port = await self._find_master()
+        self._found(await self._find_master())
         await super()._connect()
 
     async def _find_master(self) -> tuple[str, int]:
@@ -259,6 +280,8 @@ class _AsyncMasterConnection(_Following, AsyncBounded):
         await super()._complete()
         await self.send_command("HELLO", check_health=False)
         _check_role(await self.read_response())
+        if self._is_late:
+            self._check_master(await self._find_master())
         self._note_master()
 
     async def read_response(self, *arguments: Any, **named: Any) -> Any:

@@ -86,6 +86,9 @@ class Kit:
         name = _name(key, namespace)
         return body + crc32(body, crc32(name, len(name))).to_bytes(4, "little")
 
+    def wait_heard(self) -> None:
+        """Wait until every cache of the test has heard of what others wrote."""
+
     def finish(self) -> None:
         """Check the invariants of every manager and backend that was used, and close them."""
         try:
@@ -216,7 +219,7 @@ class AgingClock:
         self, server: RedisServer | RedisCluster, wait_heard: Callable[[], object] = int
     ) -> None:
         self._server = server
-        self._wait_heard = wait_heard
+        self.wait_heard = wait_heard
 
     async def aadvance(self, seconds: float) -> None:
         """Let time pass."""
@@ -232,7 +235,7 @@ class AgingClock:
             if left > 0:
                 self._server.command("PEXPIRE", name, max(1, left - round(seconds * 1000)))
         sleep(0.002)
-        self._wait_heard()
+        self.wait_heard()
 
 
 class RedisKit(Kit):
@@ -300,7 +303,7 @@ class NearKit(RedisKit):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.clock = AgingClock(self.server, self._wait_heard)
+        self.clock = AgingClock(self.server, self.wait_heard)
         self._near: list[RedisBackend] = []
 
     def again(self, database: int = 0, **options: Any) -> RedisBackend:
@@ -313,9 +316,10 @@ class NearKit(RedisKit):
     def plant_name(self, name: bytes, frame: object) -> None:
         """Put bytes under a name that no key has."""
         super().plant_name(name, frame)
-        self._wait_heard()
+        self.wait_heard()
 
-    def _wait_heard(self) -> None:
+    def wait_heard(self) -> None:
+        """Wait until every cache of the test has heard of what others wrote."""
         for backend in self._near:
             wait_heard(backend, self.server.command)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,12 +16,15 @@ import pytest
 from lives import Lives
 from redis_load import Load, longest
 from redis_sentinel import RedisSentinels, shared_sentinels
+from redis_servers import patient
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import RedisBackend
 from topologies import url_of_sentinels
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from faces import Caller
 
 # Orders of magnitude: a machine at rest needs two seconds to recover, and one for the longest call.
 PATIENCE = 60
@@ -75,3 +79,26 @@ def test_a_lost_master_is_followed_and_gets_no_write_when_it_is_back(
         write_once_more(idle, "n", "new")
         assert b"new" in sentinels.master_server.command("GET", "idle:n")
         assert idle.get("n") == "new"
+
+
+def test_a_former_master_that_greets_late_is_not_taken_for_the_master(
+    sentinels: RedisSentinels, call: Caller
+) -> None:
+    """The sentinels had named it, before it stood still in the middle of connecting."""
+    url = patient(url_of_sentinels(sentinels))
+    with CacheManager(RedisBackend(url)) as foreign, ThreadPoolExecutor(1) as pool:
+        foreign.set("k", "old")
+        lost = sentinels.pause_master()
+        cache = CacheManager(RedisBackend(url))
+        try:
+            found = pool.submit(call, cache, "get", "k")
+            sentinels.wait_for_failover()
+            with CacheManager(RedisBackend(url)) as later:
+                assert later.set("k", "new")
+            lost.resume()
+            try:
+                assert found.result(PATIENCE) == "new"
+            except BackendUnavailableError:
+                assert call(cache, "get", "k") == "new"
+        finally:
+            call(cache, "close")

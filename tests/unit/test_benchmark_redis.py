@@ -185,7 +185,7 @@ with running_server() as address:
     ]
 
 
-def test_what_is_not_built_yet_is_told_and_so_is_a_missing_cluster() -> None:
+def test_the_near_cache_runs_and_a_missing_cluster_is_told() -> None:
     lines = shown(
         MEASURING
         + """
@@ -195,7 +195,7 @@ with running_server() as address:
 """
     )
     assert lines == [
-        "near-aget symphra_cache, near cache not built yet",
+        "near-aget symphra_cache, near cache ran",
         *("near-aget symphra_cache memory ran", "near-aget symphra_cache ran"),
         "cluster-get symphra_cache there is no cluster",
         "cluster-get redis-py RedisCluster there is no cluster",

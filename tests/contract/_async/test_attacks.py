@@ -93,6 +93,7 @@ async def test_a_value_of_another_serializer_is_a_miss(kit: FileKit) -> None:
     caches += [kit.open(kit.again(serializer=each)) for each in serializers[1:]]
     for writer in caches:
         await writer.aset("k", {"a": 1})
+        kit.wait_heard()
         for reader in caches:
             found = await reader.aget("k", MISSING)
             assert found == {"a": 1} if reader is writer else found is MISSING

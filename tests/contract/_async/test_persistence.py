@@ -102,9 +102,11 @@ async def test_two_backends_on_one_file_are_one_cache(kit: FileKit, cache: Cache
         await cache.aset("k", turn)
         assert await other.aget("k") == turn
         assert await other.aincr("k", 10) == turn + 10
+        kit.wait_heard()
         assert await cache.aget("k") == turn + 10
         assert await other.aadd("k", 0) is False
         assert await other.apop("k") == turn + 10
+        kit.wait_heard()
         assert await cache.aexists("k") is False
     await other.aclose()
     await cache.aset("k", "still open")

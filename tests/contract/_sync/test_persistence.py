@@ -102,9 +102,11 @@ def test_two_backends_on_one_file_are_one_cache(kit: FileKit, cache: CacheManage
         cache.set("k", turn)
         assert other.get("k") == turn
         assert other.incr("k", 10) == turn + 10
+        kit.wait_heard()
         assert cache.get("k") == turn + 10
         assert other.add("k", 0) is False
         assert other.pop("k") == turn + 10
+        kit.wait_heard()
         assert cache.exists("k") is False
     other.close()
     cache.set("k", "still open")
