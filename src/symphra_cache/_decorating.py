@@ -16,9 +16,8 @@ from symphra_cache._cached_methods import OF_ALL, OF_CALLS, CachedClassMethod, C
 from symphra_cache._call_keys import CallSource, call_key, key_source
 from symphra_cache._loads import Load
 from symphra_cache._sync.cached import SyncCachedOps
-from symphra_cache._ttl import milliseconds
 from symphra_cache.exceptions import BackendUnavailableError, ConfigurationError
-from symphra_cache.types import DEFAULT, MISSING
+from symphra_cache.types import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +41,6 @@ class Decorator:
     """
 
     def __init__(self, manager: Any, ttl: Any, key: Any, should_cache: Any, jitter: float) -> None:
-        if ttl is not DEFAULT and not callable(ttl):
-            milliseconds(ttl)
         self._manager = manager
         self._key = key
         self._load = Load(None, ttl, should_cache, jitter)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Mapping
 from types import FunctionType, GeneratorType, MethodType
 
 from symphra_cache._isolation import frozen
-from symphra_cache._ttl import checked_jitter, spread
+from symphra_cache._ttl import checked_jitter, milliseconds, spread
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
 from symphra_cache.types import DEFAULT
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from symphra_cache.types import TTL, TTLArgument
 
 __all__ = [
-    *("Load", "LoadsState", "acalled", "called", "check_blocking", "checked_result"),
+    *("AsyncLoad", "Load", "LoadsState", "SyncLoad", "acalled", "called", "checked_result"),
     *("is_awaitable", "kept_for_others", "shared_outcome", "tell"),
 ]
 
@@ -44,6 +44,7 @@ class Load:
 
     Raises:
         ConfigurationError: ``should_cache`` or ``jitter`` is wrong.
+        InvalidTTLError: ``ttl`` is wrong.
     """
 
     __slots__ = ("_jitter", "_should_cache", "_ttl", "loader")
@@ -60,6 +61,8 @@ class Load:
                 f"should_cache must be a function of the value or None, got "
                 f"{type(should_cache).__name__}"
             )
+        if ttl is not DEFAULT and not callable(ttl):
+            milliseconds(ttl)
         self.loader: Any = loader
         self._ttl = ttl
         self._should_cache = should_cache
@@ -80,6 +83,28 @@ class Load:
         """Return the time that a value is stored for."""
         ttl = self._ttl(value) if callable(self._ttl) else self._ttl
         return spread(default if ttl is DEFAULT else ttl, self._jitter)  # type: ignore[arg-type]
+
+
+class AsyncLoad(Load):
+    """A load that a coroutine asked for."""
+
+    __slots__ = ()
+
+
+class SyncLoad(Load):
+    """A load that was asked for where nothing can be awaited, whether or not there is a miss.
+
+    Raises:
+        InvalidLoaderError: the loader is a coroutine function.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, loader: Any, *options: Any) -> None:
+        function = loader.__func__ if isinstance(loader, MethodType) else loader
+        if isinstance(function, FunctionType) and function.__code__.co_flags & _CO_COROUTINE:
+            raise _refused(f"the coroutine function {_shown(loader)}")
+        super().__init__(loader, *options)
 
 
 class LoadsState:
@@ -124,9 +149,8 @@ def called(loader: Any, *arguments: Any) -> Any:
     """Return what a loader makes; anything but a function is the value itself.
 
     Raises:
-        InvalidLoaderError: it is a coroutine function.
+        InvalidLoaderError: that must be awaited.
     """
-    check_blocking(loader)
     value = loader(*arguments) if callable(loader) else loader
     if is_awaitable(value):
         close = getattr(value, "close", None)
@@ -147,17 +171,6 @@ def is_awaitable(value: object) -> bool:
     if type(value) is GeneratorType:
         return bool(value.gi_code.co_flags & _CO_ITERABLE_COROUTINE)
     return isinstance(value, Awaitable)
-
-
-def check_blocking(loader: object) -> None:
-    """Refuse a coroutine function, before anything is done with it.
-
-    Raises:
-        InvalidLoaderError: it is one.
-    """
-    function = loader.__func__ if isinstance(loader, MethodType) else loader
-    if isinstance(function, FunctionType) and function.__code__.co_flags & _CO_COROUTINE:
-        raise _refused(f"the coroutine function {_shown(loader)}")
 
 
 def checked_result(loaded: object, keys: list[str]) -> dict[str, Any]:

@@ -143,14 +143,16 @@ class MemoryStore:
             raise closed_error()
         with self.turn:
             if self.flights.live:
-                self.void_load(name)
+                self.begin_write(name)
             entry = self.find(name)
             if entry is not None:
                 self.remove(name)
         return entry
 
-    def void_load(self, name: Name) -> None:
-        """Note that a name is being written. In a turn."""
+    def begin_write(self, name: Name) -> None:
+        """Note that a name is being written, unless the store is closed. In a turn."""
+        if self.closed:
+            raise closed_error()
         if isinstance(name, str):
             self.flights.void((self.plain.path if self.plain else "", name))
         else:
@@ -239,7 +241,7 @@ def putter(store: MemoryStore) -> Put:
     find, put_used, evict = policy.find, policy.put, policy.evict
     entries, max_size, clock, per_ms = policy.entries, store.max_size, store.now, store.per_ms
     ordered = entries if isinstance(entries, OrderedDict) else None
-    loads, void_load = store.flights.live, store.void_load
+    loads, begin_write = store.flights.live, store.begin_write
 
     def put(
         name: Name,
@@ -259,10 +261,8 @@ def putter(store: MemoryStore) -> Put:
                 sleep(NAP)
             else:
                 turn.owner, outermost = me, True
-            if store.closed:
-                raise closed_error()
-            if loads:
-                void_load(name)
+            if loads or store.closed:
+                begin_write(name)
             now = clock()
             if now >= expiries.next_due:
                 displaced = store.sweep(now, _SWEEP)

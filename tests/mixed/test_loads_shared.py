@@ -201,7 +201,7 @@ def test_who_waits_takes_over_from_a_loop_that_has_ended(cache: CacheManager, en
         assert loop.run_until_complete(task) == "late"
         loop.close()
     assert cache.get("k") == "own"
-    del task, stuck
+    del task
     gc.collect()
     assert not cache._loads._flights.live
 
