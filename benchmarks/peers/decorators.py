@@ -73,7 +73,7 @@ def async_lru(ttl: int) -> Decorator:
 
 
 def aiocache(ttl: int) -> Decorator:
-    """aiocache's."""
+    """Aiocache's."""
     from aiocache import cached
 
     return cached(ttl=ttl)

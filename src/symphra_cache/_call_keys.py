@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from symphra_cache._canonical import Refused, canonical, escaped, type_name
 from symphra_cache._key_templates import Template
-from symphra_cache._keys import MAX_KEY_BYTES, checked_key
+from symphra_cache._keys import checked_key
 from symphra_cache._patterns import escape_pattern
 from symphra_cache.exceptions import ConfigurationError, UnkeyableArgumentError
 
@@ -99,11 +99,14 @@ class KeySource(NamedTuple):
         lines: make it.
         text: the name of the variable that holds it then.
         pattern: matches all such keys; ``None`` if a function of the program's makes them.
+        check: refuses what is no legal key, if they may be none. Whoever hands the key to a
+            keyspace needs none, which checks it itself.
     """
 
     lines: tuple[str, ...]
     text: str
     pattern: str | None
+    check: tuple[str, ...] = ()
 
 
 def key_source(call: CallSource, key: Key = None) -> KeySource:
@@ -160,7 +163,8 @@ class CallSource:
 
     def key(self, made: KeySource) -> CallKey:
         """Return what makes the keys of calls."""
-        builder: Any = self.compile(*made.lines, f"return {made.text}", what="key of")
+        lines = (*made.lines, *made.check, f"return {made.text}")
+        builder: Any = self.compile(*lines, what="key of")
         builder.pattern = made.pattern
         return builder  # type: ignore[no-any-return]
 
@@ -305,9 +309,8 @@ def _by_template(call: CallSource, template: Template) -> KeySource:
         f"    {text} = {written}",
         f"except {known('expected', (Refused, TypeError, ValueError))}:",
         f"    {text} = {known('explained', explained)}({call.values()})",
-        _checked(call, text),
     )
-    return KeySource(lines, text, template.pattern())
+    return KeySource(lines, text, template.pattern(), _check(call, text))
 
 
 def _by_function(call: CallSource, key: Callable[..., object]) -> KeySource:
@@ -331,9 +334,8 @@ def _by_function(call: CallSource, key: Callable[..., object]) -> KeySource:
         f"{text} = {known('key', key)}({call.passed_on()})",
         f"if {known('type', type)}({text}) is not {known('str', str)}:",
         f"    {text} = {known('as_text', as_text)}({text})",
-        _checked(call, text),
     )
-    return KeySource(lines, text, None)
+    return KeySource(lines, text, None, _check(call, text))
 
 
 def _check_fit(call: CallSource, key: Callable[..., object]) -> None:
@@ -359,11 +361,9 @@ def _shown(call: CallSource) -> str:
     return "(" + ", ".join(stars + name for name, stars in call.each()) + ")"
 
 
-def _checked(call: CallSource, text: str) -> str:
-    """Return the source of the last line: what a program made itself may be no legal key."""
-    known = call.known
-    fits = f"{text}.isascii() and 0 < {known('len', len)}({text}) <= {MAX_KEY_BYTES}"
-    return f"if not ({fits}): {known('checked', checked_key)}({text})"
+def _check(call: CallSource, text: str) -> tuple[str, ...]:
+    """Return the source of a check: what a program made itself may be no legal key."""
+    return (f"{call.known('checked', checked_key)}({text})",)
 
 
 def _unkeyable(

@@ -84,16 +84,17 @@ def _compiled(call: CallSource, key: KeySource, state: CachedState, manager: Any
 def _looking_up(call: CallSource, key: str, state: CachedState, manager: Any) -> tuple[str, ...]:
     known, ended, value = call.known, call.known("ended"), call.known("value")
     wait, a = ("await ", "a") if state.kind.is_async else ("", "")
-    asked = f"({key}, {known('MISSING', MISSING)})"
-    found = f"{wait}{_getter(call, manager, f'{a}get')}{asked}"
-    get, aget = getattr(manager._keyspace, "_readers", None) or (None, None)
-    if a and get is not None:  # as long as nobody has put another method there, nothing waits
-        is_plain = f"{_getter(call, manager, 'aget')} is {known('aget', aget)}"
-        found = f"({known('get', get)}{asked} if {is_plain} else {found})"
+    get, waits = getattr(manager, f"{a}get"), wait
+    # Before the lookup; see `Flights.ended`.
+    lines: tuple[str, ...] = (f"{ended} = {known('flights', manager._loads.flights)}.ended",)
+    readers = getattr(manager._keyspace, "_readers", None) or ()
+    if get in readers:
+        # Hot path: neither of the two waits, and to look once more after a miss costs little.
+        get, waits, lines, ended = readers[0], "", (), "-1"
+    found = f"{waits}{known('get', get)}({key}, {known('MISSING', MISSING)})"
     missed = known("missed", getattr(state, f"{a}missed"))
     return (
-        # Before the lookup; see `Flights.ended`.
-        f"{ended} = {known('flights', manager._loads.flights)}.ended",
+        *lines,
         "try:",
         f"    if ({value} := {found}) is not {known('MISSING', MISSING)}:",
         f"        {known('state', state)}.hits += 1",
@@ -114,18 +115,6 @@ def _streaming(call: CallSource, made: str) -> tuple[str, ...]:
         "finally:",
         f"    await {items}.aclose()",
     )
-
-
-def _getter(call: CallSource, manager: Any, name: str) -> str:
-    """Return the source of a manager's method, as it is when the function is called.
-
-    The methods that are bound to a backend lie in the manager itself, hidden from the fast path
-    of Python's attributes by those of the class.
-    """
-    own = vars(manager)
-    if name in own:
-        return f"{call.known('own', own)}[{name!r}]"
-    return f"{call.known('manager', manager)}.{name}"
 
 
 def _is_in_class(function: Any) -> bool:

@@ -55,7 +55,8 @@ class AsyncLoads(LoadsState):
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for; ``None``: nobody has looked.
+            ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
+                nobody has looked, and nobody shall.
         """
         caller = AsyncCaller()
         while True:

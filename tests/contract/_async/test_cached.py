@@ -16,7 +16,7 @@ from symphra_cache import (
     UnkeyableArgumentError,
 )
 
-from ..acompat import arace, asleep, aspawn
+from ..acompat import arace, aspawn
 from .test_loads import Loader, auntil
 
 if TYPE_CHECKING:
@@ -396,21 +396,3 @@ async def test_get_of_a_subclass_is_called(kit: Kit) -> None:
 
         assert await aone(1) == 1
         assert await aone(1) == ("told", 1)  # type: ignore[comparison-overlap]
-
-
-async def test_a_method_put_on_the_manager_is_called(kit: Kit) -> None:
-    cache = kit.open()
-
-    @cache.cached
-    async def aone(x: int) -> int:
-        return x
-
-    before = cache.aget
-
-    async def aget(key: str, default: Any = None) -> Any:
-        return "mine", await before(key, default)
-
-    await asleep(0)
-    assert await aone(1) == 1
-    vars(cache)[aget.__name__] = aget
-    assert await aone(1) == ("mine", 1)  # type: ignore[comparison-overlap]

@@ -16,7 +16,7 @@ from symphra_cache import (
     UnkeyableArgumentError,
 )
 
-from ..acompat import race, sleep, spawn
+from ..acompat import race, spawn
 from .test_loads import Loader, until
 
 if TYPE_CHECKING:
@@ -396,21 +396,3 @@ def test_get_of_a_subclass_is_called(kit: Kit) -> None:
 
         assert one(1) == 1
         assert one(1) == ("told", 1)  # type: ignore[comparison-overlap]
-
-
-def test_a_method_put_on_the_manager_is_called(kit: Kit) -> None:
-    cache = kit.open()
-
-    @cache.cached
-    def one(x: int) -> int:
-        return x
-
-    before = cache.get
-
-    def get(key: str, default: Any = None) -> Any:
-        return "mine", before(key, default)
-
-    sleep(0)
-    assert one(1) == 1
-    vars(cache)[get.__name__] = get
-    assert one(1) == ("mine", 1)  # type: ignore[comparison-overlap]
