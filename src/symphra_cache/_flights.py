@@ -12,7 +12,7 @@ threads and tasks wait is in ``_callers.py``, what they do in ``_async/loads.py`
 - A leader who is cancelled passes the flight on to the next who waits. One who can't go on, since
   his event loop was closed or stands still, is replaced by whoever notices.
 - What a caller waits for is noted with the loads that he runs inside of. So a circle is found
-  before it is closed.
+  before it is closed; see ``_circles.py``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from collections import deque
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
+from symphra_cache._callers import NOBODY
+from symphra_cache._circles import may_wait, needs, recursive
 from symphra_cache._forks import fork_aware
+from symphra_cache._isolation import frozen
 from symphra_cache._turns import Turn
-from symphra_cache.exceptions import RecursiveLoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ class Flight:
 
     Args:
         name: of the key, with its namespace's path.
-        leader: who loads.
+        leader: who loads; nobody when it is over.
         is_void: whether a write of the key is under way.
 
     Attributes:
@@ -109,19 +111,28 @@ class Sweep:
 class Flights:
     """The loads under way on one backend, of all its managers, threads and loops.
 
+    Args:
+        turn: of a store that voids loads in turns of its own. One for both: a finalizer that
+            writes to the store may run in the middle of either's.
+        isolate: how a value is kept for who waits, and what each gets of it.
+
     Attributes:
-        ended: how many there were; who misses a key and then finds it not being loaded must look
-            once more if one has ended since.
+        ended: how many nobody can join any more; who misses a key and then finds it not being
+            loaded must look once more if there are more since.
         live: those under way, by name; empty is the common case.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, turn: Turn | None = None, isolate: Callable[[object], Kept] = frozen
+    ) -> None:
         self.ended: int = 0
+        self.isolate: Callable[[object], Kept] = isolate
         self.live: dict[Name, list[Flight]] = {}
         self._joinable: dict[Name, Flight] = {}
         self._writing: dict[Name, int] = {}
         self._sweeps: list[Sweep] = []
-        self._turn = Turn()
+        self._of_store = turn
+        self._turn = turn or Turn()
         fork_aware(self)
 
     # --- loads ------------------------------------------------------------------------
@@ -138,46 +149,39 @@ class Flights:
             RecursiveLoadError: he would wait for himself.
         """
         with self._turn:
+            others = self.live.setdefault(name, [])
+            # A write may have let nobody join it.
+            if not alone and any(one in caller.inside for one in others):
+                raise recursive(name)
             flight = None if alone else self._joinable.get(name)
-            if flight is not None and self._may_wait(flight, caller):
-                self._wait(flight, caller)
+            if flight is not None and self._waits(flight, caller):
                 return flight
             is_void = name in self._writing or any(one.concerns(name) for one in self._sweeps)
             own = Flight(name, caller, is_void)
-            self.live.setdefault(name, []).append(own)
+            others.append(own)
+            self.live[name] = others  # which a generator may just have left empty; see `_swept`
             if flight is None and not alone:
                 self._joinable[name] = own
             return own
 
-    def _may_wait(self, flight: Flight, caller: Caller) -> bool:
-        """Tell whether a caller may wait; not if the loop that leads runs on his own thread.
-
-        Raises:
-            RecursiveLoadError: what he waits for waits for him.
-        """
-        seen, due, may_wait = {flight}, [flight], True
-        while due:
-            one = due.pop()
-            if one in caller.inside:
-                raise RecursiveLoadError(
-                    f"the load of {flight.name[1]!r} in namespace {flight.name[0]!r} would wait "
-                    "for itself; a loader must not ask for the key that it loads, directly or by "
-                    "way of another load: call the function behind it instead"
-                )
-            if caller.blocks(one.leader):
-                may_wait = False
-            due += [other for other in one.waits_for if other not in seen]
-            seen.update(one.waits_for)
-        return may_wait
-
-    @staticmethod
-    def _wait(flight: Flight, caller: Caller) -> None:
+    def _waits(self, flight: Flight, caller: Caller) -> bool:
+        """Have a caller wait, if he may."""
         flight.waiting.append(caller)
         for outer in caller.inside:
             outer.waits_for.append(flight)
+        waits = False
+        try:
+            # Noted before: of two who close a circle at once, with loads of two backends in it,
+            # at least one sees the other.
+            waits = may_wait(flight, caller)
+        finally:
+            if not waits:
+                self._waits_no_more(flight, caller)
+        return waits
 
     @staticmethod
     def _waits_no_more(flight: Flight, caller: Caller) -> None:
+        flight.waiting.remove(caller)
         for outer in caller.inside:
             outer.waits_for.remove(flight)
 
@@ -204,16 +208,17 @@ class Flights:
 
     def _ended(self, flight: Flight) -> list[Caller]:
         flight.is_over, flight.is_storing = True, False
-        for one in flight.waiting:
-            self._waits_no_more(flight, one)
+        # Tasks that its loader has started know it for as long as they live, and they start others.
+        flight.leader = NOBODY
         told = [*flight.waiting, *flight.writers]
-        flight.waiting.clear()
+        for one in tuple(flight.waiting):
+            self._waits_no_more(flight, one)
         flight.writers.clear()
         others = self.live.get(flight.name, [])
         if flight in others:  # else this is a forked child
             others.remove(flight)
             if not others:
-                del self.live[flight.name]
+                self.live.pop(flight.name, None)
         if self._joinable.get(flight.name) is flight:
             del self._joinable[flight.name]
         self.ended += 1
@@ -226,20 +231,17 @@ class Flights:
                 return
             if flight.leader is not caller:
                 if caller in flight.waiting:
-                    flight.waiting.remove(caller)
                     self._waits_no_more(flight, caller)
                 return
-            if not flight.waiting:
+            heir = next((one for one in flight.waiting if one.waits_for is flight), None)
+            if heir is None:  # nobody, or each is busy with other keys of his
                 told = self._ended(flight)
             else:
-                told = [*self._storing_no_more(flight), self._led_by_next(flight)]
+                self._waits_no_more(flight, heir)
+                flight.leader = heir
+                told = [*self._storing_no_more(flight), heir]
         for one in told:
             one.wake()
-
-    def _led_by_next(self, flight: Flight) -> Caller:
-        flight.leader = flight.waiting.popleft()
-        self._waits_no_more(flight, flight.leader)
-        return flight.leader
 
     @staticmethod
     def _storing_no_more(flight: Flight) -> list[Caller]:
@@ -260,7 +262,6 @@ class Flights:
         with self._turn:
             if flight.is_over or not flight.leader.is_lost or caller not in flight.waiting:
                 return
-            flight.waiting.remove(caller)
             self._waits_no_more(flight, caller)
             told = self._storing_no_more(flight)
             flight.leader = caller
@@ -322,7 +323,8 @@ class Flights:
 
     def _voided(self, name: Name) -> list[Flight]:
         """Let nobody join the flights of a key; return those that are being stored."""
-        self._joinable.pop(name, None)
+        if self._joinable.pop(name, None) is not None:
+            self.ended += 1
         flights = tuple(self.live.get(name, ()))
         for flight in flights:
             flight.is_void |= not flight.is_storing
@@ -333,7 +335,7 @@ class Flights:
         with self._turn:
             if not flight.is_storing or flight.leader.is_lost:
                 return False
-            if writer.blocks(flight.leader):
+            if needs(flight.leader, writer):
                 flight.is_void = True  # who stores it will remove it
                 return False
             flight.writers.append(writer)
@@ -362,7 +364,7 @@ class Flights:
         self._joinable.clear()
         self._writing.clear()
         self._sweeps.clear()
-        self._turn = Turn()
+        self._turn = self._of_store or Turn()
 
 
 _of: WeakKeyDictionary[Any, Flights] = WeakKeyDictionary()

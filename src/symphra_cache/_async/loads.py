@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
+    from symphra_cache.types import TTL
 
 __all__ = ["AsyncLoads"]
 
@@ -61,22 +62,24 @@ class AsyncLoads(LoadsState):
         caller = AsyncCaller()
         while True:
             flight = self._flights.join((self._path, key), caller)
-            await self._aended(flight, caller)
-            if flight.leader is caller:
-                return await self._alead(flight, caller, load, ended)
+            try:
+                await self._aended(flight, caller)
+                if flight.leader is caller:
+                    return await self._alead(flight, caller, load, ended)
+            finally:
+                if not flight.is_over:
+                    self._flights.leave(flight, caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
     async def _aended(self, flight: Flight, caller: AsyncCaller) -> None:
         """Wait until a flight is over, or until the caller leads it."""
-        try:
-            while not flight.is_over and flight.leader is not caller:
-                await arung(caller)
-                if flight.leader.is_lost:
-                    self._flights.take_over(flight, caller)
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
+        caller.waits_for = flight
+        while not flight.is_over and flight.leader is not caller:
+            await arung(caller)
+            if flight.leader.is_lost:
+                self._flights.take_over(flight, caller)
+        caller.waits_for = None
 
     async def _alead(
         self, flight: Flight, caller: AsyncCaller, load: Load, ended: int | None
@@ -90,23 +93,30 @@ class AsyncLoads(LoadsState):
                 value = await self._aread(key)
             if value is MISSING:
                 value = await acalled(load.loader)
-                await self._astore(flight, caller, load, value)
+                await self._astore(caller, load, {flight: value})
         except Exception as error:
             self._flights.end(flight, caller, None, error)
-            raise
-        except BaseException:
-            self._flights.leave(flight, caller)
             raise
         finally:
             left(token)
         tell(self._flights, flight, caller, value)
         return value
 
-    async def _astore(self, flight: Flight, caller: AsyncCaller, load: Load, value: Any) -> None:
-        """Store what was loaded, unless the key was written meanwhile."""
-        if not load.is_kept(value):
-            return
-        key, lifetime = flight.name[1], load.lifetime(value, self._default_ttl)
+    async def _astore(self, caller: AsyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
+        """Store what was loaded, but for keys that were written meanwhile."""
+        # The program's own functions first: a write of theirs would wait for what is being stored.
+        lifetimes = {
+            flight: load.lifetime(value, self._default_ttl)
+            for flight, value in loaded.items()
+            if load.is_kept(value)
+        }
+        for flight, lifetime in lifetimes.items():
+            await self._astore_one(flight, caller, loaded[flight], lifetime)
+
+    async def _astore_one(
+        self, flight: Flight, caller: AsyncCaller, value: Any, lifetime: TTL
+    ) -> None:
+        key = flight.name[1]
 
         def may_store() -> bool:
             return self._flights.may_store(flight, caller)
@@ -131,7 +141,7 @@ class AsyncLoads(LoadsState):
         caller = AsyncCaller()
         self._flights.hand_over(flight, caller)
         try:
-            await self._astore(flight, caller, load, value)
+            await self._astore(caller, load, {flight: value})
         finally:
             self._flights.leave(flight, caller)
 
@@ -162,7 +172,8 @@ class AsyncLoads(LoadsState):
         flights = self._joined(keys, caller)
         try:
             mine = {key: one for key, one in flights.items() if one.leader is caller}
-            await self._alead_many(mine, caller, load, ended, found)
+            if mine:
+                await self._alead_many(mine, caller, load, ended, found)
             for key, flight in flights.items():
                 if key in mine:
                     continue
@@ -193,7 +204,7 @@ class AsyncLoads(LoadsState):
             missing = [key for key in mine if key not in found]
             if missing:
                 loaded = checked_result(await acalled(load.loader, missing), missing)
-                await self._astore_many(mine, caller, load, loaded)
+                await self._astore(caller, load, {mine[key]: loaded[key] for key in loaded})
                 found |= loaded
         except Exception as error:
             for flight in mine.values():
@@ -206,9 +217,3 @@ class AsyncLoads(LoadsState):
                 tell(self._flights, flight, caller, found[key])
             else:  # its loader left it out; who waits has one of his own
                 self._flights.leave(flight, caller)
-
-    async def _astore_many(
-        self, flights: dict[str, Flight], caller: AsyncCaller, load: Load, loaded: dict[str, Any]
-    ) -> None:
-        for key, value in loaded.items():
-            await self._astore(flights[key], caller, load, value)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
+    from symphra_cache.types import TTL
 
 __all__ = ["SyncLoads"]
 
@@ -61,22 +62,24 @@ class SyncLoads(LoadsState):
         caller = SyncCaller()
         while True:
             flight = self._flights.join((self._path, key), caller)
-            self._ended(flight, caller)
-            if flight.leader is caller:
-                return self._lead(flight, caller, load, ended)
+            try:
+                self._ended(flight, caller)
+                if flight.leader is caller:
+                    return self._lead(flight, caller, load, ended)
+            finally:
+                if not flight.is_over:
+                    self._flights.leave(flight, caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
     def _ended(self, flight: Flight, caller: SyncCaller) -> None:
         """Wait until a flight is over, or until the caller leads it."""
-        try:
-            while not flight.is_over and flight.leader is not caller:
-                rung(caller)
-                if flight.leader.is_lost:
-                    self._flights.take_over(flight, caller)
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
+        caller.waits_for = flight
+        while not flight.is_over and flight.leader is not caller:
+            rung(caller)
+            if flight.leader.is_lost:
+                self._flights.take_over(flight, caller)
+        caller.waits_for = None
 
     def _lead(
         self, flight: Flight, caller: SyncCaller, load: Load, ended: int | None
@@ -90,23 +93,30 @@ class SyncLoads(LoadsState):
                 value = self._read(key)
             if value is MISSING:
                 value = called(load.loader)
-                self._store(flight, caller, load, value)
+                self._store(caller, load, {flight: value})
         except Exception as error:
             self._flights.end(flight, caller, None, error)
-            raise
-        except BaseException:
-            self._flights.leave(flight, caller)
             raise
         finally:
             left(token)
         tell(self._flights, flight, caller, value)
         return value
 
-    def _store(self, flight: Flight, caller: SyncCaller, load: Load, value: Any) -> None:
-        """Store what was loaded, unless the key was written meanwhile."""
-        if not load.is_kept(value):
-            return
-        key, lifetime = flight.name[1], load.lifetime(value, self._default_ttl)
+    def _store(self, caller: SyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
+        """Store what was loaded, but for keys that were written meanwhile."""
+        # The program's own functions first: a write of theirs would wait for what is being stored.
+        lifetimes = {
+            flight: load.lifetime(value, self._default_ttl)
+            for flight, value in loaded.items()
+            if load.is_kept(value)
+        }
+        for flight, lifetime in lifetimes.items():
+            self._store_one(flight, caller, loaded[flight], lifetime)
+
+    def _store_one(
+        self, flight: Flight, caller: SyncCaller, value: Any, lifetime: TTL
+    ) -> None:
+        key = flight.name[1]
 
         def may_store() -> bool:
             return self._flights.may_store(flight, caller)
@@ -131,7 +141,7 @@ class SyncLoads(LoadsState):
         caller = SyncCaller()
         self._flights.hand_over(flight, caller)
         try:
-            self._store(flight, caller, load, value)
+            self._store(caller, load, {flight: value})
         finally:
             self._flights.leave(flight, caller)
 
@@ -162,7 +172,8 @@ class SyncLoads(LoadsState):
         flights = self._joined(keys, caller)
         try:
             mine = {key: one for key, one in flights.items() if one.leader is caller}
-            self._lead_many(mine, caller, load, ended, found)
+            if mine:
+                self._lead_many(mine, caller, load, ended, found)
             for key, flight in flights.items():
                 if key in mine:
                     continue
@@ -193,7 +204,7 @@ class SyncLoads(LoadsState):
             missing = [key for key in mine if key not in found]
             if missing:
                 loaded = checked_result(called(load.loader, missing), missing)
-                self._store_many(mine, caller, load, loaded)
+                self._store(caller, load, {mine[key]: loaded[key] for key in loaded})
                 found |= loaded
         except Exception as error:
             for flight in mine.values():
@@ -206,9 +217,3 @@ class SyncLoads(LoadsState):
                 tell(self._flights, flight, caller, found[key])
             else:  # its loader left it out; who waits has one of his own
                 self._flights.leave(flight, caller)
-
-    def _store_many(
-        self, flights: dict[str, Flight], caller: SyncCaller, load: Load, loaded: dict[str, Any]
-    ) -> None:
-        for key, value in loaded.items():
-            self._store(flights[key], caller, load, value)
