@@ -252,6 +252,15 @@ class Flights:
         flight.writers.clear()
         return told
 
+    def abandon(self, names: Iterable[Name], caller: Caller) -> None:
+        """Have a caller leave all that he leads or waits for under some keys.
+
+        By their names: he may have been interrupted while he joined them.
+        """
+        for name in names:
+            for flight in tuple(self.live.get(name, ())):
+                self.leave(flight, caller)
+
     def hand_over(self, flight: Flight, caller: Caller) -> None:
         """Have somebody else lead a flight that nobody waits for."""
         with self._turn:

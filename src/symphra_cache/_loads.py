@@ -132,17 +132,6 @@ class LoadsState:
 
         return Recording(self._flights, (self._path, key), caller)
 
-    def _joined(self, keys: list[str], caller: Caller) -> dict[str, Flight]:
-        flights: dict[str, Flight] = {}
-        try:
-            for key in keys:
-                flights[key] = self._flights.join((self._path, key), caller)
-        except BaseException:
-            for flight in flights.values():
-                self._flights.leave(flight, caller)
-            raise
-        return flights
-
 
 def called(loader: Any, *arguments: Any) -> Any:
     """Return what a loader makes; anything but a function is the value itself.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from symphra_cache import CacheManager, RecursiveLoadError
-from symphra_cache._flights import Flight
+from symphra_cache._flights import Flight, Flights
 from symphra_cache.backends import FileBackend, MemoryBackend
 
 if TYPE_CHECKING:
@@ -94,6 +94,23 @@ def test_an_interrupt_while_a_value_is_copied_for_who_waits_leaves_no_load_behin
         leader.result(PATIENCE)
     assert isinstance(waiter.result(PATIENCE), Interrupting)
     assert not cache._loads.flights.live
+
+
+@pytest.mark.parametrize("name", ["get_or_set", "get_or_set_many"])
+def test_an_interrupt_at_the_end_of_joining_leaves_no_load_behind(
+    name: str, cache: CacheManager
+) -> None:
+    def interrupt(frame: Any, event: str, argument: object) -> None:
+        if event == "return" and frame.f_code is Flights.join.__code__:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    call = getattr(cache, name)
+    sys.setprofile(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        call("k" if name == "get_or_set" else ["k"], {})
+    assert not cache._loads.flights.live
+    assert cache.get_or_set("k", lambda: 2) == 2
 
 
 @pytest.mark.parametrize("kind", ["memory", "file"])

@@ -59,16 +59,17 @@ class AsyncLoads(LoadsState):
             ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
                 nobody has looked, and nobody shall.
         """
-        caller = AsyncCaller()
+        caller, name = AsyncCaller(), (self._path, key)
         while True:
-            flight = self._flights.join((self._path, key), caller)
+            flight = None
             try:
+                flight = self._flights.join(name, caller)
                 await self._aended(flight, caller)
                 if flight.leader is caller:
                     return await self._alead(flight, caller, load, ended)
             finally:
-                if not flight.is_over:
-                    self._flights.leave(flight, caller)
+                if flight is None or not flight.is_over:
+                    self._flights.abandon([name], caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
@@ -168,9 +169,9 @@ class AsyncLoads(LoadsState):
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
         """Load what nobody loads yet, then wait for the rest."""
-        caller = AsyncCaller()
-        flights = self._joined(keys, caller)
+        caller, names = AsyncCaller(), [(self._path, key) for key in keys]
         try:
+            flights = {name[1]: self._flights.join(name, caller) for name in names}
             mine = {key: one for key, one in flights.items() if one.leader is caller}
             if mine:
                 await self._alead_many(mine, caller, load, ended, found)
@@ -185,8 +186,7 @@ class AsyncLoads(LoadsState):
                 else:  # whose loaders left it out
                     await self._aload_many([key], load, ended, found)
         finally:
-            for flight in flights.values():
-                self._flights.leave(flight, caller)
+            self._flights.abandon(names, caller)
 
     async def _alead_many(
         self,

@@ -59,16 +59,17 @@ class SyncLoads(LoadsState):
             ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
                 nobody has looked, and nobody shall.
         """
-        caller = SyncCaller()
+        caller, name = SyncCaller(), (self._path, key)
         while True:
-            flight = self._flights.join((self._path, key), caller)
+            flight = None
             try:
+                flight = self._flights.join(name, caller)
                 self._ended(flight, caller)
                 if flight.leader is caller:
                     return self._lead(flight, caller, load, ended)
             finally:
-                if not flight.is_over:
-                    self._flights.leave(flight, caller)
+                if flight is None or not flight.is_over:
+                    self._flights.abandon([name], caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
@@ -168,9 +169,9 @@ class SyncLoads(LoadsState):
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
         """Load what nobody loads yet, then wait for the rest."""
-        caller = SyncCaller()
-        flights = self._joined(keys, caller)
+        caller, names = SyncCaller(), [(self._path, key) for key in keys]
         try:
+            flights = {name[1]: self._flights.join(name, caller) for name in names}
             mine = {key: one for key, one in flights.items() if one.leader is caller}
             if mine:
                 self._lead_many(mine, caller, load, ended, found)
@@ -185,8 +186,7 @@ class SyncLoads(LoadsState):
                 else:  # whose loaders left it out
                     self._load_many([key], load, ended, found)
         finally:
-            for flight in flights.values():
-                self._flights.leave(flight, caller)
+            self._flights.abandon(names, caller)
 
     def _lead_many(
         self,
