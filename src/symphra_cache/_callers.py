@@ -33,14 +33,16 @@ class Caller:
 
     Attributes:
         inside: the loads that he does it for.
+        is_busy: whether he leads some of many loads, and so can't lead another meanwhile.
         loop: of his task, ``None`` if he is a thread.
         thread: his.
     """
 
-    __slots__ = ("inside", "loop", "thread")
+    __slots__ = ("inside", "is_busy", "loop", "thread")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.inside: Inside = _inside.get()
+        self.is_busy: bool = False
         self.loop: asyncio.AbstractEventLoop | None = loop
         self.thread: int = get_ident()
 

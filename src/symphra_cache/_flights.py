@@ -27,7 +27,7 @@ from symphra_cache.exceptions import RecursiveLoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeAlias
 
     from symphra_cache._callers import Caller
@@ -232,14 +232,21 @@ class Flights:
             if not flight.waiting:
                 told = self._ended(flight)
             else:
-                told = [*self._storing_no_more(flight), self._led_by_next(flight)]
+                told = [*self._storing_no_more(flight), *self._led_by_next(flight)]
         for one in told:
             one.wake()
 
-    def _led_by_next(self, flight: Flight) -> Caller:
-        flight.leader = flight.waiting.popleft()
-        self._waits_no_more(flight, flight.leader)
-        return flight.leader
+    def _led_by_next(self, flight: Flight) -> list[Caller]:
+        for one in flight.waiting:
+            if not one.is_busy:
+                self._lead_instead(flight, one)
+                return [one]
+        return self._ended(flight)  # each of them will load it when he comes to it
+
+    def _lead_instead(self, flight: Flight, caller: Caller) -> None:
+        flight.waiting.remove(caller)
+        self._waits_no_more(flight, caller)
+        flight.leader = caller
 
     @staticmethod
     def _storing_no_more(flight: Flight) -> list[Caller]:
@@ -255,17 +262,35 @@ class Flights:
         with self._turn:
             flight.leader = caller
 
-    def take_over(self, flight: Flight, caller: Caller) -> None:
-        """Have who waits lead, if who leads can't go on."""
+    def lead(self, caller: Caller, flights: Mapping[str, Flight]) -> dict[str, Flight]:
+        """Return those of many flights that a caller leads; while there are some he is busy.
+
+        No other is passed on to him then: it would stand still until he is done, and what he
+        runs might wait for it.
+        """
         with self._turn:
-            if flight.is_over or not flight.leader.is_lost or caller not in flight.waiting:
-                return
-            flight.waiting.remove(caller)
-            self._waits_no_more(flight, caller)
-            told = self._storing_no_more(flight)
-            flight.leader = caller
+            led = {key: one for key, one in flights.items() if one.leader is caller}
+            caller.is_busy = bool(led)
+            return led
+
+    def may_wait_on(self, flight: Flight, caller: Caller) -> bool:
+        """Tell whether who waits may go on waiting; if who leads can't go on, he leads.
+
+        Not if it was passed on to a loop that stands still for as long as he waits.
+        """
+        told: list[Caller] = []
+        with self._turn:
+            if caller in flight.waiting:
+                if flight.leader.is_lost:
+                    told = self._storing_no_more(flight)
+                    self._lead_instead(flight, caller)
+                elif not self._may_wait(flight, caller):
+                    flight.waiting.remove(caller)
+                    self._waits_no_more(flight, caller)
+                    return False
         for one in told:
             one.wake()
+        return True
 
     def may_store(self, flight: Flight, caller: Caller) -> bool:
         """Tell whether a value may be stored; if so, writers of the key wait until `end`."""
@@ -296,6 +321,12 @@ class Flights:
                     writing[name] = others
                 if name in live:
                     self._voided(name)
+
+    def loaded_instead(self, name: Name, caller: Caller) -> Flight:
+        """End the write of a key by a load of it, which the caller leads."""
+        with self._turn:  # so that nobody else's load comes in between
+            self.end_write([name])
+            return self.join(name, caller)
 
     def begin_sweep(self, sweep: Sweep) -> list[Flight]:
         """Note that keys are about to be removed; return loads to pass to `waits_for_store`."""
@@ -333,8 +364,9 @@ class Flights:
         with self._turn:
             if not flight.is_storing or flight.leader.is_lost:
                 return False
-            if writer.blocks(flight.leader):
-                flight.is_void = True  # who stores it will remove it
+            if writer.loop is None and writer.thread == flight.leader.thread:
+                # By a task of his loop, or below him on the stack. Who stores it will remove it.
+                flight.is_void = True
                 return False
             flight.writers.append(writer)
             return True

@@ -144,6 +144,16 @@ class LoadsState:
             raise
         return flights
 
+    def _share(self, flights: dict[str, Flight], caller: Caller, found: dict[str, Any]) -> None:
+        """Take what has become of loads that the caller waits for."""
+        for key, flight in [*flights.items()]:
+            if flight.has_outcome:
+                del flights[key]
+                found[key] = shared_outcome(flight)
+            elif flight.is_over or not self._flights.may_wait_on(flight, caller):
+                # Its loader left it out, or nobody was free to go on with it.
+                flights[key] = self._flights.join(flight.name, caller)
+
 
 def called(loader: Any, *arguments: Any) -> Any:
     """Return what a loader makes; anything but a function is the value itself.

@@ -45,18 +45,19 @@ class AsyncLoads(LoadsState):
             for flight in self._flights.begin_write(names):
                 while self._flights.waits_for_store(flight, caller):
                     await arung(caller)
-        finally:
+        except BaseException:
             self._flights.end_write(names)
-        return await self.aload(key, load, None)
+            raise
+        flight = self._flights.loaded_instead(names[0], caller)
+        return await self._alead(flight, caller, load, None)
 
-    async def aload(self, key: str, load: Load, ended: int | None) -> Any:
+    async def aload(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
-                nobody has looked, and nobody shall.
+            ended: how many loads had ended before it was looked for; -1: nobody knows.
         """
         caller = AsyncCaller()
         while True:
@@ -68,12 +69,12 @@ class AsyncLoads(LoadsState):
                 return shared_outcome(flight)
 
     async def _aended(self, flight: Flight, caller: AsyncCaller) -> None:
-        """Wait until a flight is over, or until the caller leads it."""
+        """Wait until a flight is over, until the caller leads it, or may not wait any more."""
         try:
             while not flight.is_over and flight.leader is not caller:
                 await arung(caller)
-                if flight.leader.is_lost:
-                    self._flights.take_over(flight, caller)
+                if not self._flights.may_wait_on(flight, caller):
+                    return
         except BaseException:
             self._flights.leave(flight, caller)
             raise
@@ -91,6 +92,7 @@ class AsyncLoads(LoadsState):
             if value is MISSING:
                 value = await acalled(load.loader)
                 await self._astore(flight, caller, load, value)
+            tell(self._flights, flight, caller, value)
         except Exception as error:
             self._flights.end(flight, caller, None, error)
             raise
@@ -99,7 +101,6 @@ class AsyncLoads(LoadsState):
             raise
         finally:
             left(token)
-        tell(self._flights, flight, caller, value)
         return value
 
     async def _astore(self, flight: Flight, caller: AsyncCaller, load: Load, value: Any) -> None:
@@ -157,22 +158,19 @@ class AsyncLoads(LoadsState):
     async def _aload_many(
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
-        """Load what nobody loads yet, then wait for the rest."""
+        """Load what nobody loads yet, and wait for the rest."""
         caller = AsyncCaller()
         flights = self._joined(keys, caller)
         try:
-            mine = {key: one for key, one in flights.items() if one.leader is caller}
-            await self._alead_many(mine, caller, load, ended, found)
-            for key, flight in flights.items():
-                if key in mine:
-                    continue
-                await self._aended(flight, caller)
-                if flight.leader is caller:
-                    await self._alead_many({key: flight}, caller, load, ended, found)
-                elif flight.has_outcome:
-                    found[key] = shared_outcome(flight)
-                else:  # whose loaders left it out
-                    await self._aload_many([key], load, ended, found)
+            while flights:
+                mine = self._flights.lead(caller, flights)
+                if mine:
+                    await self._alead_many(mine, caller, load, ended, found)
+                elif not any(one.is_over for one in flights.values()):
+                    await arung(caller)
+                for key in mine:
+                    del flights[key]
+                self._share(flights, caller, found)
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)

@@ -45,18 +45,19 @@ class SyncLoads(LoadsState):
             for flight in self._flights.begin_write(names):
                 while self._flights.waits_for_store(flight, caller):
                     rung(caller)
-        finally:
+        except BaseException:
             self._flights.end_write(names)
-        return self.load(key, load, None)
+            raise
+        flight = self._flights.loaded_instead(names[0], caller)
+        return self._lead(flight, caller, load, None)
 
-    def load(self, key: str, load: Load, ended: int | None) -> Any:
+    def load(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
-                nobody has looked, and nobody shall.
+            ended: how many loads had ended before it was looked for; -1: nobody knows.
         """
         caller = SyncCaller()
         while True:
@@ -68,12 +69,12 @@ class SyncLoads(LoadsState):
                 return shared_outcome(flight)
 
     def _ended(self, flight: Flight, caller: SyncCaller) -> None:
-        """Wait until a flight is over, or until the caller leads it."""
+        """Wait until a flight is over, until the caller leads it, or may not wait any more."""
         try:
             while not flight.is_over and flight.leader is not caller:
                 rung(caller)
-                if flight.leader.is_lost:
-                    self._flights.take_over(flight, caller)
+                if not self._flights.may_wait_on(flight, caller):
+                    return
         except BaseException:
             self._flights.leave(flight, caller)
             raise
@@ -91,6 +92,7 @@ class SyncLoads(LoadsState):
             if value is MISSING:
                 value = called(load.loader)
                 self._store(flight, caller, load, value)
+            tell(self._flights, flight, caller, value)
         except Exception as error:
             self._flights.end(flight, caller, None, error)
             raise
@@ -99,7 +101,6 @@ class SyncLoads(LoadsState):
             raise
         finally:
             left(token)
-        tell(self._flights, flight, caller, value)
         return value
 
     def _store(self, flight: Flight, caller: SyncCaller, load: Load, value: Any) -> None:
@@ -157,22 +158,19 @@ class SyncLoads(LoadsState):
     def _load_many(
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
-        """Load what nobody loads yet, then wait for the rest."""
+        """Load what nobody loads yet, and wait for the rest."""
         caller = SyncCaller()
         flights = self._joined(keys, caller)
         try:
-            mine = {key: one for key, one in flights.items() if one.leader is caller}
-            self._lead_many(mine, caller, load, ended, found)
-            for key, flight in flights.items():
-                if key in mine:
-                    continue
-                self._ended(flight, caller)
-                if flight.leader is caller:
-                    self._lead_many({key: flight}, caller, load, ended, found)
-                elif flight.has_outcome:
-                    found[key] = shared_outcome(flight)
-                else:  # whose loaders left it out
-                    self._load_many([key], load, ended, found)
+            while flights:
+                mine = self._flights.lead(caller, flights)
+                if mine:
+                    self._lead_many(mine, caller, load, ended, found)
+                elif not any(one.is_over for one in flights.values()):
+                    rung(caller)
+                for key in mine:
+                    del flights[key]
+                self._share(flights, caller, found)
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)
