@@ -87,7 +87,7 @@ def _looking_up(call: CallSource, key: str, state: CachedState, manager: Any) ->
     get, waits = getattr(manager, f"{a}get"), wait
     # Before the lookup; see `Flights.ended`.
     lines: tuple[str, ...] = (f"{ended} = {known('flights', manager._loads.flights)}.ended",)
-    readers = getattr(manager._keyspace, "_readers", None) or ()
+    readers: Any = getattr(manager._keyspace, "_readers", None) or ()
     if get in readers:
         # Hot path: neither of the two waits, and to look once more after a miss costs little.
         get, waits, lines, ended = readers[0], "", (), "-1"

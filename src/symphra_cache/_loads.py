@@ -62,7 +62,7 @@ class Load:
                 f"{type(should_cache).__name__}"
             )
         if ttl is not DEFAULT and not callable(ttl):
-            milliseconds(ttl)
+            milliseconds(ttl)  # type: ignore[arg-type]
         self.loader: Any = loader
         self._ttl = ttl
         self._should_cache = should_cache

@@ -81,6 +81,7 @@ class Closed(Leader):
 
     def end(self) -> None:
         """Have it happen."""
+        self._loop.set_exception_handler(lambda loop, context: None)  # of the task that is left
         self._close_loop()
 
     def gone(self) -> None:
