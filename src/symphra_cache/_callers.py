@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Inside: TypeAlias = "tuple[Flight, ...]"
 
-__all__ = ["AsyncCaller", "Caller", "SyncCaller", "arung", "entered", "left", "rung"]
+__all__ = ["NOBODY", "AsyncCaller", "Caller", "SyncCaller", "arung", "entered", "left", "rung"]
 
 # Seconds after which who waits looks whether who leads still can.
 _PATIENCE = 0.5
@@ -28,27 +28,29 @@ _PATIENCE = 0.5
 _inside: ContextVar[Inside] = ContextVar("symphra_cache_loads", default=())
 
 
+def _running() -> Inside:
+    """Return the loads that the code runs inside of; a task may outlive that which started it."""
+    inside = _inside.get()
+    return tuple([one for one in inside if not one.is_over]) if inside else inside
+
+
 class Caller:
     """Who wants a key.
 
     Attributes:
         inside: the loads that he does it for.
-        is_busy: whether he leads some of many loads, and so can't lead another meanwhile.
         loop: of his task, ``None`` if he is a thread.
         thread: his.
+        waits_for: what he waits for right now; who wants many keys waits for one after the other.
     """
 
-    __slots__ = ("inside", "is_busy", "loop", "thread")
+    __slots__ = ("inside", "loop", "thread", "waits_for")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        self.inside: Inside = _inside.get()
-        self.is_busy: bool = False
+        self.inside: Inside = _running()
         self.loop: asyncio.AbstractEventLoop | None = loop
         self.thread: int = get_ident()
-
-    def blocks(self, other: Caller) -> bool:
-        """Tell whether another could not go on if this one waited."""
-        return self.loop is None and other.loop is not None and other.thread == self.thread
+        self.waits_for: Flight | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -58,6 +60,10 @@ class Caller:
     def wake(self) -> None:
         """Have him look what has become of what he waits for."""
         raise NotImplementedError
+
+
+NOBODY = Caller(None)
+NOBODY.thread = 0  # none has this number
 
 
 class SyncCaller(Caller):
@@ -110,8 +116,7 @@ async def arung(caller: AsyncCaller) -> None:
 
 def entered(flights: Iterable[Flight]) -> Token[Inside]:
     """Run inside of loads from now on; hand what is returned to `left`."""
-    running = [one for one in _inside.get() if not one.is_over]
-    return _inside.set((*running, *flights))
+    return _inside.set((*_running(), *flights))
 
 
 def left(token: Token[Inside]) -> None:

@@ -12,7 +12,7 @@ threads and tasks wait is in ``_callers.py``, what they do in ``_async/loads.py`
 - A leader who is cancelled passes the flight on to the next who waits. One who can't go on, since
   his event loop was closed or stands still, is replaced by whoever notices.
 - What a caller waits for is noted with the loads that he runs inside of. So a circle is found
-  before it is closed.
+  before it is closed; see ``_circles.py``.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from collections import deque
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
+from symphra_cache._callers import NOBODY
+from symphra_cache._circles import may_wait, needs, recursive
 from symphra_cache._forks import fork_aware
+from symphra_cache._isolation import frozen
 from symphra_cache._turns import Turn
-from symphra_cache.exceptions import RecursiveLoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection
     from typing import Any, TypeAlias
 
     from symphra_cache._callers import Caller
 
     Name: TypeAlias = "tuple[str, str]"
+    # One key, or several of which `in` can be asked.
+    Keys: TypeAlias = "str | Collection[str]"
     Kept: TypeAlias = "tuple[object, Callable[[Any], object] | None]"
 
 __all__ = ["Flight", "Flights", "Sweep", "flights_of"]
@@ -43,7 +47,7 @@ class Flight:
 
     Args:
         name: of the key, with its namespace's path.
-        leader: who loads.
+        leader: who loads; nobody when it is over.
         is_void: whether a write of the key is under way.
 
     Attributes:
@@ -109,19 +113,30 @@ class Sweep:
 class Flights:
     """The loads under way on one backend, of all its managers, threads and loops.
 
+    Args:
+        turn: of a store that voids loads in turns of its own. One for both: a finalizer that
+            writes to the store may run in the middle of either's.
+        isolate: how a value is kept for who waits, and what each gets of it.
+
     Attributes:
-        ended: how many there were; who misses a key and then finds it not being loaded must look
-            once more if one has ended since.
+        ended: how many nobody can join any more; who misses a key and then finds it not being
+            loaded must look once more if there are more since.
         live: those under way, by name; empty is the common case.
+        writing: writes under way, each under an object of its own. One that begins puts itself
+            here before it looks at ``live``; one that ends takes itself away before it looks again.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, turn: Turn | None = None, isolate: Callable[[object], Kept] = frozen
+    ) -> None:
         self.ended: int = 0
+        self.isolate: Callable[[object], Kept] = isolate
         self.live: dict[Name, list[Flight]] = {}
         self._joinable: dict[Name, Flight] = {}
-        self._writing: dict[Name, int] = {}
+        self.writing: dict[object, tuple[str, Keys]] = {}
         self._sweeps: list[Sweep] = []
-        self._turn = Turn()
+        self._of_store = turn
+        self._turn = turn or Turn()
         fork_aware(self)
 
     # --- loads ------------------------------------------------------------------------
@@ -138,46 +153,40 @@ class Flights:
             RecursiveLoadError: he would wait for himself.
         """
         with self._turn:
+            others = self.live.setdefault(name, [])
+            # A write may have let nobody join it.
+            if not alone and any(one in caller.inside for one in others):
+                raise recursive(name)
             flight = None if alone else self._joinable.get(name)
-            if flight is not None and self._may_wait(flight, caller):
-                self._wait(flight, caller)
+            if flight is not None and self._waits(flight, caller):
                 return flight
-            is_void = name in self._writing or any(one.concerns(name) for one in self._sweeps)
-            own = Flight(name, caller, is_void)
-            self.live.setdefault(name, []).append(own)
+            own = Flight(name, caller, is_void=False)
+            others.append(own)
+            self.live[name] = others  # which a generator may just have left empty; see `_swept`
+            # From here on writes that begin see it. This sees those that have begun before.
+            own.is_void = self._is_being_written(name)
             if flight is None and not alone:
                 self._joinable[name] = own
             return own
 
-    def _may_wait(self, flight: Flight, caller: Caller) -> bool:
-        """Tell whether a caller may wait; not if the loop that leads runs on his own thread.
-
-        Raises:
-            RecursiveLoadError: what he waits for waits for him.
-        """
-        seen, due, may_wait = {flight}, [flight], True
-        while due:
-            one = due.pop()
-            if one in caller.inside:
-                raise RecursiveLoadError(
-                    f"the load of {flight.name[1]!r} in namespace {flight.name[0]!r} would wait "
-                    "for itself; a loader must not ask for the key that it loads, directly or by "
-                    "way of another load: call the function behind it instead"
-                )
-            if caller.blocks(one.leader):
-                may_wait = False
-            due += [other for other in one.waits_for if other not in seen]
-            seen.update(one.waits_for)
-        return may_wait
-
-    @staticmethod
-    def _wait(flight: Flight, caller: Caller) -> None:
+    def _waits(self, flight: Flight, caller: Caller) -> bool:
+        """Have a caller wait, if he may."""
         flight.waiting.append(caller)
         for outer in caller.inside:
             outer.waits_for.append(flight)
+        waits = False
+        try:
+            # Noted before: of two who close a circle at once, with loads of two backends in it,
+            # at least one sees the other.
+            waits = may_wait(flight, caller)
+        finally:
+            if not waits:
+                self._waits_no_more(flight, caller)
+        return waits
 
     @staticmethod
     def _waits_no_more(flight: Flight, caller: Caller) -> None:
+        flight.waiting.remove(caller)
         for outer in caller.inside:
             outer.waits_for.remove(flight)
 
@@ -204,16 +213,17 @@ class Flights:
 
     def _ended(self, flight: Flight) -> list[Caller]:
         flight.is_over, flight.is_storing = True, False
-        for one in flight.waiting:
-            self._waits_no_more(flight, one)
+        # Tasks that its loader has started know it for as long as they live, and they start others.
+        flight.leader = NOBODY
         told = [*flight.waiting, *flight.writers]
-        flight.waiting.clear()
+        for one in tuple(flight.waiting):
+            self._waits_no_more(flight, one)
         flight.writers.clear()
         others = self.live.get(flight.name, [])
         if flight in others:  # else this is a forked child
             others.remove(flight)
             if not others:
-                del self.live[flight.name]
+                self.live.pop(flight.name, None)
         if self._joinable.get(flight.name) is flight:
             del self._joinable[flight.name]
         self.ended += 1
@@ -226,27 +236,17 @@ class Flights:
                 return
             if flight.leader is not caller:
                 if caller in flight.waiting:
-                    flight.waiting.remove(caller)
                     self._waits_no_more(flight, caller)
                 return
-            if not flight.waiting:
+            heir = next((one for one in flight.waiting if one.waits_for is flight), None)
+            if heir is None:  # nobody, or each is busy with other keys of his
                 told = self._ended(flight)
             else:
-                told = [*self._storing_no_more(flight), *self._led_by_next(flight)]
+                self._waits_no_more(flight, heir)
+                flight.leader = heir
+                told = [*self._storing_no_more(flight), heir]
         for one in told:
             one.wake()
-
-    def _led_by_next(self, flight: Flight) -> list[Caller]:
-        for one in flight.waiting:
-            if not one.is_busy:
-                self._lead_instead(flight, one)
-                return [one]
-        return self._ended(flight)  # each of them will load it when he comes to it
-
-    def _lead_instead(self, flight: Flight, caller: Caller) -> None:
-        flight.waiting.remove(caller)
-        self._waits_no_more(flight, caller)
-        flight.leader = caller
 
     @staticmethod
     def _storing_no_more(flight: Flight) -> list[Caller]:
@@ -262,32 +262,22 @@ class Flights:
         with self._turn:
             flight.leader = caller
 
-    def lead(self, caller: Caller, flights: Mapping[str, Flight]) -> dict[str, Flight]:
-        """Return those of many flights that a caller leads; while there are some he is busy.
-
-        No other is passed on to him then: it would stand still until he is done, and what he
-        runs might wait for it.
-        """
-        with self._turn:
-            led = {key: one for key, one in flights.items() if one.leader is caller}
-            caller.is_busy = bool(led)
-            return led
-
     def may_wait_on(self, flight: Flight, caller: Caller) -> bool:
-        """Tell whether who waits may go on waiting; if who leads can't go on, he leads.
+        """Tell whether who waits may go on waiting; if who leads can't go on, he leads himself.
 
         Not if it was passed on to a loop that stands still for as long as he waits.
         """
         told: list[Caller] = []
         with self._turn:
-            if caller in flight.waiting:
-                if flight.leader.is_lost:
-                    told = self._storing_no_more(flight)
-                    self._lead_instead(flight, caller)
-                elif not self._may_wait(flight, caller):
-                    flight.waiting.remove(caller)
-                    self._waits_no_more(flight, caller)
-                    return False
+            if caller not in flight.waiting:
+                return True
+            if flight.leader.is_lost:
+                self._waits_no_more(flight, caller)
+                told = self._storing_no_more(flight)
+                flight.leader = caller
+            elif not may_wait(flight, caller):
+                self._waits_no_more(flight, caller)
+                return False
         for one in told:
             one.wake()
         return True
@@ -300,32 +290,28 @@ class Flights:
 
     # --- writes -----------------------------------------------------------------------
 
-    def begin_write(self, names: Iterable[Name]) -> list[Flight]:
-        """Note that keys are about to be written; return loads to pass to `waits_for_store`."""
-        writing, live = self._writing, self.live
+    def _is_being_written(self, name: Name) -> bool:
+        path, key = name
+        # A copy, made in one step: writes come and go without a turn.
+        for where, keys in tuple(self.writing.values()):
+            if where == path and (keys == key if isinstance(keys, str) else key in keys):
+                return True
+        return any(one.concerns(name) for one in self._sweeps)
+
+    def void(self, path: str, keys: Keys) -> list[Flight]:
+        """Have no load undo a write of these keys; return loads to pass to `waits_for_store`."""
         storing: list[Flight] = []
         with self._turn:
-            for name in names:
-                writing[name] = writing.get(name, 0) + 1
-                if name in live:
-                    storing += self._voided(name)
+            for key in (keys,) if isinstance(keys, str) else keys:
+                if (path, key) in self.live:
+                    storing += self._voided((path, key))
         return storing
 
-    def end_write(self, names: Iterable[Name]) -> None:
-        """Note that keys have been written, or not."""
-        writing, live = self._writing, self.live
-        with self._turn:
-            for name in names:
-                # None of them is there any more in a child that was forked meanwhile.
-                if (others := writing.pop(name, 1) - 1) > 0:
-                    writing[name] = others
-                if name in live:
-                    self._voided(name)
-
-    def loaded_instead(self, name: Name, caller: Caller) -> Flight:
+    def loaded_instead(self, write: object, name: Name, caller: Caller) -> Flight:
         """End the write of a key by a load of it, which the caller leads."""
         with self._turn:  # so that nobody else's load comes in between
-            self.end_write([name])
+            self.writing.pop(write, None)
+            self._voided(name)
             return self.join(name, caller)
 
     def begin_sweep(self, sweep: Sweep) -> list[Flight]:
@@ -346,14 +332,10 @@ class Flights:
         concerned = [name for name in list(self.live) if sweep.concerns(name)]
         return [flight for name in concerned for flight in self._voided(name)]
 
-    def void(self, name: Name) -> None:
-        """Note that a key is being written, where a write and the storing of a load are steps."""
-        with self._turn:
-            self._voided(name)
-
     def _voided(self, name: Name) -> list[Flight]:
         """Let nobody join the flights of a key; return those that are being stored."""
-        self._joinable.pop(name, None)
+        if self._joinable.pop(name, None) is not None:
+            self.ended += 1
         flights = tuple(self.live.get(name, ()))
         for flight in flights:
             flight.is_void |= not flight.is_storing
@@ -364,9 +346,8 @@ class Flights:
         with self._turn:
             if not flight.is_storing or flight.leader.is_lost:
                 return False
-            if writer.loop is None and writer.thread == flight.leader.thread:
-                # By a task of his loop, or below him on the stack. Who stores it will remove it.
-                flight.is_void = True
+            if needs(flight.leader, writer):
+                flight.is_void = True  # who stores it will remove it
                 return False
             flight.writers.append(writer)
             return True
@@ -392,9 +373,9 @@ class Flights:
                 flight.writers.clear()
         self.live.clear()
         self._joinable.clear()
-        self._writing.clear()
+        self.writing.clear()
         self._sweeps.clear()
-        self._turn = Turn()
+        self._turn = self._of_store or Turn()
 
 
 _of: WeakKeyDictionary[Any, Flights] = WeakKeyDictionary()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from types import FunctionType, GeneratorType, MethodType
 
-from symphra_cache._isolation import frozen
 from symphra_cache._ttl import checked_jitter, milliseconds, spread
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
 from symphra_cache.types import DEFAULT
@@ -144,16 +143,6 @@ class LoadsState:
             raise
         return flights
 
-    def _share(self, flights: dict[str, Flight], caller: Caller, found: dict[str, Any]) -> None:
-        """Take what has become of loads that the caller waits for."""
-        for key, flight in [*flights.items()]:
-            if flight.has_outcome:
-                del flights[key]
-                found[key] = shared_outcome(flight)
-            elif flight.is_over or not self._flights.may_wait_on(flight, caller):
-                # Its loader left it out, or nobody was free to go on with it.
-                flights[key] = self._flights.join(flight.name, caller)
-
 
 def called(loader: Any, *arguments: Any) -> Any:
     """Return what a loader makes; anything but a function is the value itself.
@@ -211,16 +200,16 @@ def _shown(loader: object) -> str:
 def tell(flights: Flights, flight: Flight, caller: Caller, value: object) -> None:
     """Give a value to all who wait."""
     if not flights.end(flight, caller, None):
-        flights.end(flight, caller, kept_for_others(value))
+        flights.end(flight, caller, kept_for_others(flights, value))
 
 
-def kept_for_others(value: object) -> Kept:
+def kept_for_others(flights: Flights, value: object) -> Kept:
     """Return what is kept of a value for who waits, and how each makes his own of it.
 
     So that one who changes his value changes nobody else's. What can't be copied is shared.
     """
     try:
-        return frozen(value)
+        return flights.isolate(value)
     except Exception:  # its own methods raise what they like
         return value, None
 

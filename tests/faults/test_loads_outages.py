@@ -122,7 +122,7 @@ def assert_nothing_is_left(cache: CacheManager) -> None:
     flights = cache._loads.flights
     assert not flights.live
     assert not flights._joinable
-    assert not flights._writing
+    assert not flights.writing
     assert not flights._sweeps
 
 

@@ -34,7 +34,7 @@ def assert_nothing_is_left(cache: CacheManager) -> None:
     flights = cache._loads.flights
     assert not flights.live
     assert not flights._joinable
-    assert not flights._writing
+    assert not flights.writing
     assert not flights._sweeps
 
 
@@ -65,10 +65,10 @@ async def stuck() -> Any:
     await asyncio.sleep(PATIENCE)
 
 
-async def test_who_waits_for_many_leads_at_once_what_is_passed_on_to_him(
+async def test_nothing_is_passed_on_to_who_waits_for_another_key_first(
     memory: CacheManager,
 ) -> None:
-    """He waits for a and is given b, for which the load of a waits."""
+    """He wants many and waits for a, whose load waits for b; the leader of b is cancelled."""
     may_ask = asyncio.Event()
 
     async def asking() -> Any:
@@ -84,8 +84,8 @@ async def test_who_waits_for_many_leads_at_once_what_is_passed_on_to_him(
     await auntil(lambda: waiting(memory, "b") == 2)
     b.cancel()
     async with asyncio.timeout(PATIENCE):
-        assert await a == "a of B"
-        assert await many == {"a": "a of B", "b": "B"}
+        assert await a == "a of own b"
+        assert await many == {"a": "a of own b", "b": "own b"}
 
 
 async def test_nothing_is_passed_on_to_who_runs_his_loader(memory: CacheManager) -> None:
@@ -239,7 +239,7 @@ def test_a_refresh_runs_the_function_though_somebody_begins_to_load_meanwhile(
 ) -> None:
     """Somebody who has looked in vain before the old value was stored, and finds it now."""
     flights, values = memory._loads.flights, ["old", "new", "other"]
-    end_write, others = flights.end_write, []
+    voided, others = flights._voided, []
 
     @memory.cached(key="k")
     def function() -> str:
@@ -249,11 +249,12 @@ def test_a_refresh_runs_the_function_though_somebody_begins_to_load_meanwhile(
         load = memory._loads.load
         others.append(load("k", Load(lambda: "own", None, None, 0.0), -1))
 
-    def hooked(names: Any) -> None:
-        end_write(names)
+    def hooked(name: Any) -> Any:
+        storing = voided(name)
         held.set()
         with suppress(threading.BrokenBarrierError):
             met.wait(0.2)
+        return storing
 
     # While the other looks once more, who refreshes goes on.
     def looked(key: str, default: Any = None) -> Any:
@@ -264,7 +265,7 @@ def test_a_refresh_runs_the_function_though_somebody_begins_to_load_meanwhile(
 
     assert function() == "old"
     held, met, get = threading.Event(), threading.Barrier(2), memory._loads._keyspace.get
-    monkeypatch.setattr(flights, "end_write", hooked)
+    monkeypatch.setattr(flights, "_voided", hooked)
     monkeypatch.setattr(memory._loads._keyspace, "get", looked)
     with ThreadPoolExecutor(1) as pool:
         refreshed = pool.submit(function.refresh)

@@ -83,7 +83,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_eviction",
         "_eviction.*",
     ),
-    ("_flights", "_callers"),
+    ("_flights", "_circles", "_callers"),
     # Keys of calls; a wrong name in a template is answered like a wrong option.
     ("_call_keys", "_key_templates"),
     # How text becomes options; also read by backends that take a URL themselves.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
+    from symphra_cache.types import TTL
 
 __all__ = ["AsyncLoads"]
 
@@ -39,17 +40,19 @@ class AsyncLoads(LoadsState):
 
     async def arefresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
-        names = [(self._path, key)]
-        caller = AsyncCaller()
+        caller, write, writing = AsyncCaller(), object(), self._flights.writing
+        writing[write] = (self._path, key)
         try:
-            for flight in self._flights.begin_write(names):
+            for flight in self._flights.void(self._path, key):
                 while self._flights.waits_for_store(flight, caller):
                     await arung(caller)
-        except BaseException:
-            self._flights.end_write(names)
-            raise
-        flight = self._flights.loaded_instead(names[0], caller)
-        return await self._alead(flight, caller, load, None)
+            flight = self._flights.loaded_instead(write, (self._path, key), caller)
+        finally:
+            writing.pop(write, None)
+        try:
+            return await self._alead(flight, caller, load, None)
+        finally:
+            self._flights.leave(flight, caller)
 
     async def aload(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
@@ -62,22 +65,23 @@ class AsyncLoads(LoadsState):
         caller = AsyncCaller()
         while True:
             flight = self._flights.join((self._path, key), caller)
-            await self._aended(flight, caller)
-            if flight.leader is caller:
-                return await self._alead(flight, caller, load, ended)
+            try:
+                await self._aended(flight, caller)
+                if flight.leader is caller:
+                    return await self._alead(flight, caller, load, ended)
+            finally:
+                self._flights.leave(flight, caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
     async def _aended(self, flight: Flight, caller: AsyncCaller) -> None:
         """Wait until a flight is over, until the caller leads it, or may not wait any more."""
-        try:
-            while not flight.is_over and flight.leader is not caller:
-                await arung(caller)
-                if not self._flights.may_wait_on(flight, caller):
-                    return
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
+        caller.waits_for = flight
+        while not flight.is_over and flight.leader is not caller:
+            await arung(caller)
+            if not self._flights.may_wait_on(flight, caller):
+                break
+        caller.waits_for = None
 
     async def _alead(
         self, flight: Flight, caller: AsyncCaller, load: Load, ended: int | None
@@ -91,23 +95,30 @@ class AsyncLoads(LoadsState):
                 value = await self._aread(key)
             if value is MISSING:
                 value = await acalled(load.loader)
-                await self._astore(flight, caller, load, value)
-            tell(self._flights, flight, caller, value)
+                await self._astore(caller, load, {flight: value})
         except Exception as error:
             self._flights.end(flight, caller, None, error)
             raise
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
         finally:
             left(token)
+        tell(self._flights, flight, caller, value)
         return value
 
-    async def _astore(self, flight: Flight, caller: AsyncCaller, load: Load, value: Any) -> None:
-        """Store what was loaded, unless the key was written meanwhile."""
-        if not load.is_kept(value):
-            return
-        key, lifetime = flight.name[1], load.lifetime(value, self._default_ttl)
+    async def _astore(self, caller: AsyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
+        """Store what was loaded, but for keys that were written meanwhile."""
+        # The program's own functions first: a write of theirs would wait for what is being stored.
+        lifetimes = {
+            flight: load.lifetime(value, self._default_ttl)
+            for flight, value in loaded.items()
+            if load.is_kept(value)
+        }
+        for flight, lifetime in lifetimes.items():
+            await self._astore_one(flight, caller, loaded[flight], lifetime)
+
+    async def _astore_one(
+        self, flight: Flight, caller: AsyncCaller, value: Any, lifetime: TTL
+    ) -> None:
+        key = flight.name[1]
 
         def may_store() -> bool:
             return self._flights.may_store(flight, caller)
@@ -117,7 +128,7 @@ class AsyncLoads(LoadsState):
                 await self._keyspace.aset_if(may_store, key, value, lifetime)
             elif may_store():
                 await self._keyspace.aset(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `Caller.blocks`
+                if flight.is_void:  # by who could not wait; see `needs`
                     await self._keyspace.adelete(key)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same
@@ -132,7 +143,7 @@ class AsyncLoads(LoadsState):
         caller = AsyncCaller()
         self._flights.hand_over(flight, caller)
         try:
-            await self._astore(flight, caller, load, value)
+            await self._astore(caller, load, {flight: value})
         finally:
             self._flights.leave(flight, caller)
 
@@ -158,19 +169,23 @@ class AsyncLoads(LoadsState):
     async def _aload_many(
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
-        """Load what nobody loads yet, and wait for the rest."""
+        """Load what nobody loads yet, then wait for the rest."""
         caller = AsyncCaller()
         flights = self._joined(keys, caller)
         try:
-            while flights:
-                mine = self._flights.lead(caller, flights)
-                if mine:
-                    await self._alead_many(mine, caller, load, ended, found)
-                elif not any(one.is_over for one in flights.values()):
-                    await arung(caller)
-                for key in mine:
-                    del flights[key]
-                self._share(flights, caller, found)
+            mine = {key: one for key, one in flights.items() if one.leader is caller}
+            if mine:
+                await self._alead_many(mine, caller, load, ended, found)
+            for key, flight in flights.items():
+                if key in mine:
+                    continue
+                await self._aended(flight, caller)
+                if flight.leader is caller:
+                    await self._alead_many({key: flight}, caller, load, ended, found)
+                elif flight.has_outcome:
+                    found[key] = shared_outcome(flight)
+                else:  # whose loaders left it out
+                    await self._aload_many([key], load, ended, found)
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)
@@ -191,7 +206,7 @@ class AsyncLoads(LoadsState):
             missing = [key for key in mine if key not in found]
             if missing:
                 loaded = checked_result(await acalled(load.loader, missing), missing)
-                await self._astore_many(mine, caller, load, loaded)
+                await self._astore(caller, load, {mine[key]: loaded[key] for key in loaded})
                 found |= loaded
         except Exception as error:
             for flight in mine.values():
@@ -204,9 +219,3 @@ class AsyncLoads(LoadsState):
                 tell(self._flights, flight, caller, found[key])
             else:  # its loader left it out; who waits has one of his own
                 self._flights.leave(flight, caller)
-
-    async def _astore_many(
-        self, flights: dict[str, Flight], caller: AsyncCaller, load: Load, loaded: dict[str, Any]
-    ) -> None:
-        for key, value in loaded.items():
-            await self._astore(flights[key], caller, load, value)

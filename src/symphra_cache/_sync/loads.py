@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._flights import Flight
     from symphra_cache._loads import Load
+    from symphra_cache.types import TTL
 
 __all__ = ["SyncLoads"]
 
@@ -39,17 +40,19 @@ class SyncLoads(LoadsState):
 
     def refresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
-        names = [(self._path, key)]
-        caller = SyncCaller()
+        caller, write, writing = SyncCaller(), object(), self._flights.writing
+        writing[write] = (self._path, key)
         try:
-            for flight in self._flights.begin_write(names):
+            for flight in self._flights.void(self._path, key):
                 while self._flights.waits_for_store(flight, caller):
                     rung(caller)
-        except BaseException:
-            self._flights.end_write(names)
-            raise
-        flight = self._flights.loaded_instead(names[0], caller)
-        return self._lead(flight, caller, load, None)
+            flight = self._flights.loaded_instead(write, (self._path, key), caller)
+        finally:
+            writing.pop(write, None)
+        try:
+            return self._lead(flight, caller, load, None)
+        finally:
+            self._flights.leave(flight, caller)
 
     def load(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
@@ -62,22 +65,23 @@ class SyncLoads(LoadsState):
         caller = SyncCaller()
         while True:
             flight = self._flights.join((self._path, key), caller)
-            self._ended(flight, caller)
-            if flight.leader is caller:
-                return self._lead(flight, caller, load, ended)
+            try:
+                self._ended(flight, caller)
+                if flight.leader is caller:
+                    return self._lead(flight, caller, load, ended)
+            finally:
+                self._flights.leave(flight, caller)
             if flight.has_outcome:
                 return shared_outcome(flight)
 
     def _ended(self, flight: Flight, caller: SyncCaller) -> None:
         """Wait until a flight is over, until the caller leads it, or may not wait any more."""
-        try:
-            while not flight.is_over and flight.leader is not caller:
-                rung(caller)
-                if not self._flights.may_wait_on(flight, caller):
-                    return
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
+        caller.waits_for = flight
+        while not flight.is_over and flight.leader is not caller:
+            rung(caller)
+            if not self._flights.may_wait_on(flight, caller):
+                break
+        caller.waits_for = None
 
     def _lead(
         self, flight: Flight, caller: SyncCaller, load: Load, ended: int | None
@@ -91,23 +95,30 @@ class SyncLoads(LoadsState):
                 value = self._read(key)
             if value is MISSING:
                 value = called(load.loader)
-                self._store(flight, caller, load, value)
-            tell(self._flights, flight, caller, value)
+                self._store(caller, load, {flight: value})
         except Exception as error:
             self._flights.end(flight, caller, None, error)
             raise
-        except BaseException:
-            self._flights.leave(flight, caller)
-            raise
         finally:
             left(token)
+        tell(self._flights, flight, caller, value)
         return value
 
-    def _store(self, flight: Flight, caller: SyncCaller, load: Load, value: Any) -> None:
-        """Store what was loaded, unless the key was written meanwhile."""
-        if not load.is_kept(value):
-            return
-        key, lifetime = flight.name[1], load.lifetime(value, self._default_ttl)
+    def _store(self, caller: SyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
+        """Store what was loaded, but for keys that were written meanwhile."""
+        # The program's own functions first: a write of theirs would wait for what is being stored.
+        lifetimes = {
+            flight: load.lifetime(value, self._default_ttl)
+            for flight, value in loaded.items()
+            if load.is_kept(value)
+        }
+        for flight, lifetime in lifetimes.items():
+            self._store_one(flight, caller, loaded[flight], lifetime)
+
+    def _store_one(
+        self, flight: Flight, caller: SyncCaller, value: Any, lifetime: TTL
+    ) -> None:
+        key = flight.name[1]
 
         def may_store() -> bool:
             return self._flights.may_store(flight, caller)
@@ -117,7 +128,7 @@ class SyncLoads(LoadsState):
                 self._keyspace.set_if(may_store, key, value, lifetime)
             elif may_store():
                 self._keyspace.set(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `Caller.blocks`
+                if flight.is_void:  # by who could not wait; see `needs`
                     self._keyspace.delete(key)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same
@@ -132,7 +143,7 @@ class SyncLoads(LoadsState):
         caller = SyncCaller()
         self._flights.hand_over(flight, caller)
         try:
-            self._store(flight, caller, load, value)
+            self._store(caller, load, {flight: value})
         finally:
             self._flights.leave(flight, caller)
 
@@ -158,19 +169,23 @@ class SyncLoads(LoadsState):
     def _load_many(
         self, keys: list[str], load: Load, ended: int, found: dict[str, Any]
     ) -> None:
-        """Load what nobody loads yet, and wait for the rest."""
+        """Load what nobody loads yet, then wait for the rest."""
         caller = SyncCaller()
         flights = self._joined(keys, caller)
         try:
-            while flights:
-                mine = self._flights.lead(caller, flights)
-                if mine:
-                    self._lead_many(mine, caller, load, ended, found)
-                elif not any(one.is_over for one in flights.values()):
-                    rung(caller)
-                for key in mine:
-                    del flights[key]
-                self._share(flights, caller, found)
+            mine = {key: one for key, one in flights.items() if one.leader is caller}
+            if mine:
+                self._lead_many(mine, caller, load, ended, found)
+            for key, flight in flights.items():
+                if key in mine:
+                    continue
+                self._ended(flight, caller)
+                if flight.leader is caller:
+                    self._lead_many({key: flight}, caller, load, ended, found)
+                elif flight.has_outcome:
+                    found[key] = shared_outcome(flight)
+                else:  # whose loaders left it out
+                    self._load_many([key], load, ended, found)
         finally:
             for flight in flights.values():
                 self._flights.leave(flight, caller)
@@ -191,7 +206,7 @@ class SyncLoads(LoadsState):
             missing = [key for key in mine if key not in found]
             if missing:
                 loaded = checked_result(called(load.loader, missing), missing)
-                self._store_many(mine, caller, load, loaded)
+                self._store(caller, load, {mine[key]: loaded[key] for key in loaded})
                 found |= loaded
         except Exception as error:
             for flight in mine.values():
@@ -204,9 +219,3 @@ class SyncLoads(LoadsState):
                 tell(self._flights, flight, caller, found[key])
             else:  # its loader left it out; who waits has one of his own
                 self._flights.leave(flight, caller)
-
-    def _store_many(
-        self, flights: dict[str, Flight], caller: SyncCaller, load: Load, loaded: dict[str, Any]
-    ) -> None:
-        for key, value in loaded.items():
-            self._store(flights[key], caller, load, value)
