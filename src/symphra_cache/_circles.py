@@ -24,7 +24,7 @@ def may_wait(flight: Flight, caller: Caller) -> bool:
         one = due.pop()
         if one in caller.inside:
             raise recursive(flight.name)
-        may = may and not _is_on(one.leader, still)
+        may = may and not (one.leader.loop is not None and one.leader.thread in still)
         others = [other for other in tuple(one.waits_for) if other not in seen]
         seen.update(others)
         due += others
@@ -32,8 +32,11 @@ def may_wait(flight: Flight, caller: Caller) -> bool:
 
 
 def needs(leader: Caller, writer: Caller) -> bool:
-    """Tell whether who loads can't go on while a writer waits."""
-    return _is_on(leader, _standing_still(writer))
+    """Tell whether who loads can't go on while a writer waits.
+
+    He may be a task of a loop that stands still then, or below the writer on the stack.
+    """
+    return leader.thread in _standing_still(writer)
 
 
 def recursive(name: tuple[str, str]) -> RecursiveLoadError:
@@ -43,11 +46,6 @@ def recursive(name: tuple[str, str]) -> RecursiveLoadError:
         "not ask for the key that it loads, directly or by way of another load: call the function "
         "behind it instead"
     )
-
-
-def _is_on(leader: Caller, threads: set[int]) -> bool:
-    """Tell whether who leads is a task of a loop on one of these threads."""
-    return leader.loop is not None and leader.thread in threads
 
 
 def _standing_still(caller: Caller) -> set[int]:

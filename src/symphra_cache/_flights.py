@@ -29,12 +29,14 @@ from symphra_cache._turns import Turn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any, TypeAlias
 
     from symphra_cache._callers import Caller
 
     Name: TypeAlias = "tuple[str, str]"
+    # One key, or several of which `in` can be asked.
+    Keys: TypeAlias = "str | Collection[str]"
     Kept: TypeAlias = "tuple[object, Callable[[Any], object] | None]"
 
 __all__ = ["Flight", "Flights", "Sweep", "flights_of"]
@@ -120,6 +122,8 @@ class Flights:
         ended: how many nobody can join any more; who misses a key and then finds it not being
             loaded must look once more if there are more since.
         live: those under way, by name; empty is the common case.
+        writing: writes under way, each under an object of its own. One that begins puts itself
+            here before it looks at ``live``; one that ends takes itself away before it looks again.
     """
 
     def __init__(
@@ -129,7 +133,7 @@ class Flights:
         self.isolate: Callable[[object], Kept] = isolate
         self.live: dict[Name, list[Flight]] = {}
         self._joinable: dict[Name, Flight] = {}
-        self._writing: dict[Name, int] = {}
+        self.writing: dict[object, tuple[str, Keys]] = {}
         self._sweeps: list[Sweep] = []
         self._of_store = turn
         self._turn = turn or Turn()
@@ -156,10 +160,11 @@ class Flights:
             flight = None if alone else self._joinable.get(name)
             if flight is not None and self._waits(flight, caller):
                 return flight
-            is_void = name in self._writing or any(one.concerns(name) for one in self._sweeps)
-            own = Flight(name, caller, is_void)
+            own = Flight(name, caller, is_void=False)
             others.append(own)
             self.live[name] = others  # which a generator may just have left empty; see `_swept`
+            # From here on writes that begin see it. This sees those that have begun before.
+            own.is_void = self._is_being_written(name)
             if flight is None and not alone:
                 self._joinable[name] = own
             return own
@@ -266,16 +271,25 @@ class Flights:
         with self._turn:
             flight.leader = caller
 
-    def take_over(self, flight: Flight, caller: Caller) -> None:
-        """Have who waits lead, if who leads can't go on."""
+    def may_wait_on(self, flight: Flight, caller: Caller) -> bool:
+        """Tell whether who waits may go on waiting; if who leads can't go on, he leads himself.
+
+        Not if it was passed on to a loop that stands still for as long as he waits.
+        """
+        told: list[Caller] = []
         with self._turn:
-            if flight.is_over or not flight.leader.is_lost or caller not in flight.waiting:
-                return
-            self._waits_no_more(flight, caller)
-            told = self._storing_no_more(flight)
-            flight.leader = caller
+            if caller not in flight.waiting:
+                return True
+            if flight.leader.is_lost:
+                self._waits_no_more(flight, caller)
+                told = self._storing_no_more(flight)
+                flight.leader = caller
+            elif not may_wait(flight, caller):
+                self._waits_no_more(flight, caller)
+                return False
         for one in told:
             one.wake()
+        return True
 
     def may_store(self, flight: Flight, caller: Caller) -> bool:
         """Tell whether a value may be stored; if so, writers of the key wait until `end`."""
@@ -285,27 +299,29 @@ class Flights:
 
     # --- writes -----------------------------------------------------------------------
 
-    def begin_write(self, names: Iterable[Name]) -> list[Flight]:
-        """Note that keys are about to be written; return loads to pass to `waits_for_store`."""
-        writing, live = self._writing, self.live
+    def _is_being_written(self, name: Name) -> bool:
+        path, key = name
+        # A copy, made in one step: writes come and go without a turn.
+        for where, keys in tuple(self.writing.values()):
+            if where == path and (keys == key if isinstance(keys, str) else key in keys):
+                return True
+        return any(one.concerns(name) for one in self._sweeps)
+
+    def void(self, path: str, keys: Keys) -> list[Flight]:
+        """Have no load undo a write of these keys; return loads to pass to `waits_for_store`."""
         storing: list[Flight] = []
         with self._turn:
-            for name in names:
-                writing[name] = writing.get(name, 0) + 1
-                if name in live:
-                    storing += self._voided(name)
+            for key in (keys,) if isinstance(keys, str) else keys:
+                if (path, key) in self.live:
+                    storing += self._voided((path, key))
         return storing
 
-    def end_write(self, names: Iterable[Name]) -> None:
-        """Note that keys have been written, or not."""
-        writing, live = self._writing, self.live
-        with self._turn:
-            for name in names:
-                # None of them is there any more in a child that was forked meanwhile.
-                if (others := writing.pop(name, 1) - 1) > 0:
-                    writing[name] = others
-                if name in live:
-                    self._voided(name)
+    def loaded_instead(self, write: object, name: Name, caller: Caller) -> Flight:
+        """End the write of a key by a load of it, which the caller leads."""
+        with self._turn:  # so that nobody else's load comes in between
+            self.writing.pop(write, None)
+            self._voided(name)
+            return self.join(name, caller)
 
     def begin_sweep(self, sweep: Sweep) -> list[Flight]:
         """Note that keys are about to be removed; return loads to pass to `waits_for_store`."""
@@ -324,11 +340,6 @@ class Flights:
         # A copy: the garbage collector may end a generator, and so a flight, in between.
         concerned = [name for name in list(self.live) if sweep.concerns(name)]
         return [flight for name in concerned for flight in self._voided(name)]
-
-    def void(self, name: Name) -> None:
-        """Note that a key is being written, where a write and the storing of a load are steps."""
-        with self._turn:
-            self._voided(name)
 
     def _voided(self, name: Name) -> list[Flight]:
         """Let nobody join the flights of a key; return those that are being stored."""
@@ -371,7 +382,7 @@ class Flights:
                 flight.writers.clear()
         self.live.clear()
         self._joinable.clear()
-        self._writing.clear()
+        self.writing.clear()
         self._sweeps.clear()
         self._turn = self._of_store or Turn()
 

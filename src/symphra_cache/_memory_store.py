@@ -157,9 +157,9 @@ class MemoryStore:
         is stored would look for it too early.
         """
         if isinstance(name, str):
-            self.flights.void((self.plain.path if self.plain else "", name))
+            self.flights.void(self.plain.path if self.plain else "", name)
         else:
-            self.flights.void((name[0].path, name[1]))
+            self.flights.void(name[0].path, name[1])
 
     def sweep(self, now: float, limit: int) -> list[Entry]:
         """Drop entries that have expired, after at most ``limit`` looks. In a turn."""

@@ -33,4 +33,6 @@ class WatchedState:
                 setattr(self, method, getattr(inner, method))
         self._readers: Any = getattr(inner, "_readers", None)
         self._flights: Flights = flights
+        self._live = flights.live
+        self._writing = flights.writing
         self._path: str = path

@@ -34,6 +34,16 @@ async def enter(cache: CacheManager) -> None:
         await asyncio.sleep(0)
 
 
+async def load() -> list[str]:
+    await asyncio.sleep(0)
+    return NEW
+
+
+async def load_many(keys: list[str]) -> dict[str, list[str]]:
+    await asyncio.sleep(0)
+    return dict.fromkeys(keys, NEW)
+
+
 async def reload(cache: CacheManager) -> None:
     if (areload := getattr(cache.backend, "areload", None)) is not None:
         await areload()
@@ -57,6 +67,8 @@ CALLS: dict[str, Callable[[CacheManager], Coroutine[Any, Any, Any]]] = {
     "adelete_matching": lambda cache: cache.adelete_matching("*"),
     "acount": lambda cache: cache.acount(),
     "aclear": lambda cache: cache.aclear(),
+    "aget_or_set": lambda cache: cache.aget_or_set("m", load),
+    "aget_or_set_many": lambda cache: cache.aget_or_set_many(["k", "m"], load_many),
     "aping": lambda cache: cache.aping(),
     "__aenter__": enter,
     "areload": reload,

@@ -355,5 +355,5 @@ def test_nothing_is_left_of_loads(cache: CacheManager) -> None:
         cache.get_or_set_many([f"m{number}", "k0"], lambda keys: dict.fromkeys(keys, 1))
     assert not flights.live
     assert not flights._joinable
-    assert not flights._writing
+    assert not flights.writing
     assert not flights._sweeps

@@ -161,8 +161,13 @@ def test_two_caches_may_keep_one_key_one_behind_the_other(cache: CacheManager) -
         assert cache.get_or_set("k", lambda: far.get_or_set("k", lambda: 1)) == 1
 
 
+def flights_alive() -> int:
+    gc.collect()
+    return sum(isinstance(each, Flight) for each in gc.get_objects())
+
+
 def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManager) -> None:
-    steps = 100
+    steps, before = 100, flights_alive()
     alive = []
 
     async def main() -> None:
@@ -175,8 +180,7 @@ def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManag
                     tasks.add(asyncio.create_task(later(at + 1)))
                 else:
                     tasks.clear()
-                    gc.collect()
-                    alive.append(sum(isinstance(each, Flight) for each in gc.get_objects()))
+                    alive.append(flights_alive() - before)
                     over.set()
                 return at
 

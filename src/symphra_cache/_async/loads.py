@@ -40,24 +40,27 @@ class AsyncLoads(LoadsState):
 
     async def arefresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
-        names = [(self._path, key)]
-        caller = AsyncCaller()
+        caller, write, writing = AsyncCaller(), object(), self._flights.writing
+        writing[write] = (self._path, key)
         try:
-            for flight in self._flights.begin_write(names):
+            for flight in self._flights.void(self._path, key):
                 while self._flights.waits_for_store(flight, caller):
                     await arung(caller)
+            flight = self._flights.loaded_instead(write, (self._path, key), caller)
         finally:
-            self._flights.end_write(names)
-        return await self.aload(key, load, None)
+            writing.pop(write, None)
+        try:
+            return await self._alead(flight, caller, load, None)
+        finally:
+            self._flights.leave(flight, caller)
 
-    async def aload(self, key: str, load: Load, ended: int | None) -> Any:
+    async def aload(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
-                nobody has looked, and nobody shall.
+            ended: how many loads had ended before it was looked for; -1: nobody knows.
         """
         caller, name = AsyncCaller(), (self._path, key)
         while True:
@@ -74,12 +77,12 @@ class AsyncLoads(LoadsState):
                 return shared_outcome(flight)
 
     async def _aended(self, flight: Flight, caller: AsyncCaller) -> None:
-        """Wait until a flight is over, or until the caller leads it."""
+        """Wait until a flight is over, until the caller leads it, or may not wait any more."""
         caller.waits_for = flight
         while not flight.is_over and flight.leader is not caller:
             await arung(caller)
-            if flight.leader.is_lost:
-                self._flights.take_over(flight, caller)
+            if not self._flights.may_wait_on(flight, caller):
+                break
         caller.waits_for = None
 
     async def _alead(
@@ -127,7 +130,7 @@ class AsyncLoads(LoadsState):
                 await self._keyspace.aset_if(may_store, key, value, lifetime)
             elif may_store():
                 await self._keyspace.aset(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `Caller.blocks`
+                if flight.is_void:  # by who could not wait; see `needs`
                     await self._keyspace.adelete(key)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same

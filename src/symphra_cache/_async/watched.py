@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from symphra_cache._degrading import AsyncCall
-    from symphra_cache._flights import Flight
+    from symphra_cache._flights import Flight, Keys
     from symphra_cache.types import TTL
 
     T = TypeVar("T")
@@ -28,23 +28,35 @@ class AsyncWatchedOps(WatchedState):
 
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
-        return await self._awrite([checked_key(key)], self._inner.aset, key, value, ttl)
+        # Hot path: what the others do, written out.
+        if type(key) is not str:
+            key = checked_key(key)
+        writing, live, write = self._writing, self._live, object()
+        writing[write] = (self._path, key)
+        try:
+            if live:
+                await self._ahalt_loads(key)
+            return await self._inner.aset(key, value, ttl)
+        finally:
+            writing.pop(write, None)
+            if live:
+                self._flights.void(self._path, key)
 
     async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""
-        return await self._awrite([checked_key(key)], self._inner.aadd, key, value, ttl)
+        return await self._awrite(checked_key(key), self._inner.aadd, key, value, ttl)
 
     async def apop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
-        return await self._awrite([checked_key(key)], self._inner.apop, key, default)
+        return await self._awrite(checked_key(key), self._inner.apop, key, default)
 
     async def adelete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return await self._awrite([checked_key(key)], self._inner.adelete, key)
+        return await self._awrite(checked_key(key), self._inner.adelete, key)
 
     async def aincr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
-        return await self._awrite([checked_key(key)], self._inner.aincr, key, delta, ttl)
+        return await self._awrite(checked_key(key), self._inner.aincr, key, delta, ttl)
 
     async def aset_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
@@ -52,7 +64,7 @@ class AsyncWatchedOps(WatchedState):
         """Store all values, having checked all before the first; return the keys that failed."""
         checked = checked_mapping(mapping)
         store = self._inner.aset_many
-        return await self._awrite(list(checked), store, checked, ttl, jitter=jitter)
+        return await self._awrite(checked, store, checked, ttl, jitter=jitter)
 
     async def adelete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
@@ -69,20 +81,23 @@ class AsyncWatchedOps(WatchedState):
         sweep = Sweep(self._path, nested=nested)
         return await self._asweep(sweep, self._inner.aclear, nested=nested)
 
-    async def _awrite(
-        self,
-        keys: Iterable[str],
-        write: AsyncCall[T],
-        *arguments: Any,
-        **named: Any,
-    ) -> T:
-        names = [(self._path, key) for key in keys]
+    async def _awrite(self, keys: Keys, call: AsyncCall[T], *arguments: Any, **named: Any) -> T:
+        """Write; no load under way meanwhile undoes it."""
+        writing, live, write = self._writing, self._live, object()
+        writing[write] = (self._path, keys)
         try:
-            for flight in self._flights.begin_write(names):
-                await self._astored(flight)
-            return await write(*arguments, **named)
+            if live:
+                await self._ahalt_loads(keys)
+            return await call(*arguments, **named)
         finally:
-            self._flights.end_write(names)
+            # None of them is there any more in a child that was forked meanwhile.
+            writing.pop(write, None)
+            if live:
+                self._flights.void(self._path, keys)
+
+    async def _ahalt_loads(self, keys: Keys) -> None:
+        for flight in self._flights.void(self._path, keys):
+            await self._astored(flight)
 
     async def _asweep(self, sweep: Sweep, remove: AsyncCall[T], *arguments: Any, **named: Any) -> T:
         try:

@@ -40,24 +40,27 @@ class SyncLoads(LoadsState):
 
     def refresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
-        names = [(self._path, key)]
-        caller = SyncCaller()
+        caller, write, writing = SyncCaller(), object(), self._flights.writing
+        writing[write] = (self._path, key)
         try:
-            for flight in self._flights.begin_write(names):
+            for flight in self._flights.void(self._path, key):
                 while self._flights.waits_for_store(flight, caller):
                     rung(caller)
+            flight = self._flights.loaded_instead(write, (self._path, key), caller)
         finally:
-            self._flights.end_write(names)
-        return self.load(key, load, None)
+            writing.pop(write, None)
+        try:
+            return self._lead(flight, caller, load, None)
+        finally:
+            self._flights.leave(flight, caller)
 
-    def load(self, key: str, load: Load, ended: int | None) -> Any:
+    def load(self, key: str, load: Load, ended: int) -> Any:
         """Load a value that was missing, or wait for who does already.
 
         Args:
             key: its key.
             load: how.
-            ended: how many loads had ended before it was looked for; -1: nobody knows; ``None``:
-                nobody has looked, and nobody shall.
+            ended: how many loads had ended before it was looked for; -1: nobody knows.
         """
         caller, name = SyncCaller(), (self._path, key)
         while True:
@@ -74,12 +77,12 @@ class SyncLoads(LoadsState):
                 return shared_outcome(flight)
 
     def _ended(self, flight: Flight, caller: SyncCaller) -> None:
-        """Wait until a flight is over, or until the caller leads it."""
+        """Wait until a flight is over, until the caller leads it, or may not wait any more."""
         caller.waits_for = flight
         while not flight.is_over and flight.leader is not caller:
             rung(caller)
-            if flight.leader.is_lost:
-                self._flights.take_over(flight, caller)
+            if not self._flights.may_wait_on(flight, caller):
+                break
         caller.waits_for = None
 
     def _lead(
@@ -127,7 +130,7 @@ class SyncLoads(LoadsState):
                 self._keyspace.set_if(may_store, key, value, lifetime)
             elif may_store():
                 self._keyspace.set(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `Caller.blocks`
+                if flight.is_void:  # by who could not wait; see `needs`
                     self._keyspace.delete(key)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from symphra_cache._degrading import SyncCall
-    from symphra_cache._flights import Flight
+    from symphra_cache._flights import Flight, Keys
     from symphra_cache.types import TTL
 
     T = TypeVar("T")
@@ -28,23 +28,35 @@ class SyncWatchedOps(WatchedState):
 
     def set(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
-        return self._write([checked_key(key)], self._inner.set, key, value, ttl)
+        # Hot path: what the others do, written out.
+        if type(key) is not str:
+            key = checked_key(key)
+        writing, live, write = self._writing, self._live, object()
+        writing[write] = (self._path, key)
+        try:
+            if live:
+                self._halt_loads(key)
+            return self._inner.set(key, value, ttl)
+        finally:
+            writing.pop(write, None)
+            if live:
+                self._flights.void(self._path, key)
 
     def add(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""
-        return self._write([checked_key(key)], self._inner.add, key, value, ttl)
+        return self._write(checked_key(key), self._inner.add, key, value, ttl)
 
     def pop(self, key: str, default: Any = None) -> Any:
         """Remove the entry and return its value, or ``default`` if there is none."""
-        return self._write([checked_key(key)], self._inner.pop, key, default)
+        return self._write(checked_key(key), self._inner.pop, key, default)
 
     def delete(self, key: str) -> bool:
         """Remove the entry; tell whether there was one."""
-        return self._write([checked_key(key)], self._inner.delete, key)
+        return self._write(checked_key(key), self._inner.delete, key)
 
     def incr(self, key: str, delta: int = 1, ttl: TTL = None) -> int:
         """Add ``delta`` and return the sum; a missing counter starts at 0 and takes ``ttl``."""
-        return self._write([checked_key(key)], self._inner.incr, key, delta, ttl)
+        return self._write(checked_key(key), self._inner.incr, key, delta, ttl)
 
     def set_many(
         self, mapping: Mapping[str, Any], ttl: TTL = None, *, jitter: float = 0.0
@@ -52,7 +64,7 @@ class SyncWatchedOps(WatchedState):
         """Store all values, having checked all before the first; return the keys that failed."""
         checked = checked_mapping(mapping)
         store = self._inner.set_many
-        return self._write(list(checked), store, checked, ttl, jitter=jitter)
+        return self._write(checked, store, checked, ttl, jitter=jitter)
 
     def delete_many(self, keys: Iterable[str]) -> int:
         """Remove the entries; return how many there were."""
@@ -69,20 +81,23 @@ class SyncWatchedOps(WatchedState):
         sweep = Sweep(self._path, nested=nested)
         return self._sweep(sweep, self._inner.clear, nested=nested)
 
-    def _write(
-        self,
-        keys: Iterable[str],
-        write: SyncCall[T],
-        *arguments: Any,
-        **named: Any,
-    ) -> T:
-        names = [(self._path, key) for key in keys]
+    def _write(self, keys: Keys, call: SyncCall[T], *arguments: Any, **named: Any) -> T:
+        """Write; no load under way meanwhile undoes it."""
+        writing, live, write = self._writing, self._live, object()
+        writing[write] = (self._path, keys)
         try:
-            for flight in self._flights.begin_write(names):
-                self._stored(flight)
-            return write(*arguments, **named)
+            if live:
+                self._halt_loads(keys)
+            return call(*arguments, **named)
         finally:
-            self._flights.end_write(names)
+            # None of them is there any more in a child that was forked meanwhile.
+            writing.pop(write, None)
+            if live:
+                self._flights.void(self._path, keys)
+
+    def _halt_loads(self, keys: Keys) -> None:
+        for flight in self._flights.void(self._path, keys):
+            self._stored(flight)
 
     def _sweep(self, sweep: Sweep, remove: SyncCall[T], *arguments: Any, **named: Any) -> T:
         try:
