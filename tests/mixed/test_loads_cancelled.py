@@ -3,103 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import random
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from interruptions import CANCELS, Interrupted, awaited
+from load_checks import PATIENCE, assert_nothing_is_left, auntil, until, waiting
 from symphra_cache import MISSING, CacheManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
-
-PATIENCE = 20
-
-
-def assert_nothing_is_left(cache: CacheManager) -> None:
-    flights = cache._loads.flights
-    assert not flights.live
-    assert not flights._joinable
-    assert not flights.writing
-    assert not flights._sweeps
-
-
-def waiting(cache: CacheManager) -> int:
-    live = cache._loads.flights.live
-    return sum(len(one.waiting) for each in list(live.values()) for one in list(each))
-
-
-async def auntil(condition: Callable[[], object]) -> None:
-    """Let others run until a condition holds."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        await asyncio.sleep(0)
-
-
-class Interrupted:
-    """Awaits a coroutine, and cancels the task that does so at one of its awaits.
-
-    Attributes:
-        waits: how often it has waited so far.
-    """
-
-    def __init__(
-        self, work: Coroutine[Any, Any, Any], place: int, cancel: Callable[[Any], object]
-    ) -> None:
-        self._work, self._place, self._cancel = work, place, cancel
-        self.waits = 0
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        error: BaseException | None = None
-        while True:
-            try:
-                waited = self._work.send(None) if error is None else self._work.throw(error)
-            except StopIteration as ended:
-                return ended.value
-            error = None
-            self.waits += 1
-            if self.waits == self._place:
-                self._cancel(waited)
-            try:
-                yield waited
-            except BaseException as thrown:
-                error = thrown
-
-
-def at_once(_: Any) -> None:
-    """Cancel the task as it begins to wait."""
-    task().cancel()
-
-
-def a_turn_later(_: Any) -> None:
-    """Cancel it while what it waits for is under way."""
-    asyncio.get_running_loop().call_soon(task().cancel)
-
-
-def with_the_answer(waited: Any) -> None:
-    """Cancel it when what it waits for is there already, before it runs again."""
-    cancelled = task()
-    if isinstance(waited, asyncio.Future):
-        waited.add_done_callback(lambda _: cancelled.cancel())
-    else:
-        cancelled.cancel()
-
-
-def task() -> asyncio.Task[Any]:
-    found = asyncio.current_task()
-    assert found is not None
-    return found
-
-
-async def awaited(work: Interrupted) -> Any:
-    return await work
+    from collections.abc import Callable
 
 
 class Scene:
@@ -154,10 +69,9 @@ class Scene:
 
 
 LOADS = ("get_or_set", "get_or_set_many", "cached", "refresh")
-CANCELS = pytest.mark.parametrize("cancel", [at_once, a_turn_later, with_the_answer])
 
 
-@CANCELS
+@pytest.mark.parametrize("cancel", CANCELS)
 @pytest.mark.parametrize("name", LOADS)
 async def test_a_load_cancelled_at_any_await(
     cache: CacheManager, name: str, cancel: Callable[[Any], None]
@@ -193,7 +107,7 @@ async def test_a_load_cancelled_at_any_await(
     print(f"\n{cache.backend.kind}: {cancelled} cancelled")
 
 
-@CANCELS
+@pytest.mark.parametrize("cancel", CANCELS)
 @pytest.mark.parametrize("name", LOADS)
 async def test_who_waits_cancelled_at_any_await(
     cache: CacheManager, name: str, cancel: Callable[[Any], None]
@@ -224,7 +138,7 @@ async def test_who_waits_cancelled_at_any_await(
             break
 
 
-@CANCELS
+@pytest.mark.parametrize("cancel", CANCELS)
 @pytest.mark.parametrize("when", ["loading", "storing"])
 async def test_an_invalidation_cancelled_at_any_await(
     cache: CacheManager, when: str, cancel: Callable[[Any], None]
@@ -296,170 +210,3 @@ def test_a_thread_whose_loader_is_interrupted(
     assert len(runs) == 2
     assert_nothing_is_left(cache)
     assert cache.get("k") == calls["cached"]() == "loaded"
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.001)
-
-
-# --- a storm -------------------------------------------------------------------------------
-
-KEYS = [f"k{number}" for number in range(8)]
-CALLERS = 1_000
-SECONDS = 3.0
-
-
-class NoSuchRowError(Exception):
-    """What the loader raises now and then."""
-
-
-def asked(draw: random.Random, key: str) -> str | None:
-    """Return a key that the load of another asks for: none that comes before, so no circle."""
-    behind = KEYS[KEYS.index(key) + 1 :]
-    return draw.choice(behind) if behind and draw.random() < 0.3 else None
-
-
-class Storm:
-    """Callers on many threads and loops, some of whom are cancelled, and writers.
-
-    Attributes:
-        current: of each key a number that writers raise, and then remove what is cached.
-        told: what nobody may see anything older than.
-    """
-
-    def __init__(self, cache: CacheManager, seed: int) -> None:
-        self.cache = cache
-        self.seed = seed
-        self.current = dict.fromkeys(KEYS, 0)
-        self.told = dict.fromkeys(KEYS, 0)
-        self.locks = {key: threading.Lock() for key in KEYS}
-        self.end = time.monotonic() + SECONDS
-        self.outcomes: dict[str, int] = {"value": 0, "error": 0, "cancelled": 0}
-
-    @property
-    def goes_on(self) -> bool:
-        return time.monotonic() < self.end
-
-    def note(self, outcome: str) -> None:
-        self.outcomes[outcome] += 1
-
-    def load(self, draw: random.Random, key: str, asks: str | None = None) -> int:
-        value = self.current[key]
-        if asks is not None:
-            self.cache.get_or_set(asks, lambda: self.load(draw, asks))
-        time.sleep(draw.random() / 1000)
-        if draw.random() < 0.1:
-            raise NoSuchRowError(key)
-        return value
-
-    async def aload(self, draw: random.Random, key: str, asks: str | None = None) -> int:
-        value = self.current[key]
-        if asks is not None:
-            await self.cache.aget_or_set(asks, lambda: self.aload(draw, asks))
-        await asyncio.sleep(draw.random() / 100)
-        if draw.random() < 0.1:
-            raise NoSuchRowError(key)
-        return value
-
-    def check(self, told: dict[str, int], found: dict[str, int]) -> None:
-        for key, value in found.items():
-            assert value >= told[key], f"{key}: {value} was seen after {told[key]} had been told"
-
-    def write(self, seed: int) -> None:
-        draw, cache = random.Random(seed), self.cache
-        while self.goes_on:
-            key = draw.choice(KEYS)
-            with self.locks[key]:
-                value = self.current[key] = self.current[key] + 1
-                how = draw.randrange(5)
-                if how == 0:
-                    cache.set(key, value)
-                elif how == 1:
-                    cache.delete_matching(f"{key}*")
-                elif how == 2:
-                    cache.delete_many([key, "other"])
-                elif how == 3:
-                    asyncio.run(cache.adelete(key))
-                else:
-                    cache.delete(key)
-                self.told[key] = value
-            time.sleep(draw.random() / 200)
-
-    def block(self, seed: int) -> None:
-        """Call through the blocking face, in a thread."""
-        draw, cache = random.Random(seed), self.cache
-        while self.goes_on:
-            keys, told = draw.sample(KEYS, 3), dict(self.told)
-            try:
-                if draw.random() < 0.5:
-                    loader = partial(self.load, draw, keys[0], asked(draw, keys[0]))
-                    found = {keys[0]: cache.get_or_set(keys[0], loader)}
-                else:
-                    found = cache.get_or_set_many(
-                        keys, lambda keys: {key: self.load(draw, key) for key in keys}
-                    )
-            except NoSuchRowError:
-                self.note("error")
-            else:
-                self.check(told, found)
-                self.note("value")
-
-    async def call(self, draw: random.Random) -> None:
-        """Call through the other face, in a task that may be cancelled."""
-        cache, keys, told = self.cache, draw.sample(KEYS, 3), dict(self.told)
-
-        async def load_many(keys: list[str]) -> dict[str, int]:
-            return {key: await self.aload(draw, key) for key in keys}
-
-        if draw.random() < 0.7:
-            loader = partial(self.aload, draw, keys[0], asked(draw, keys[0]))
-            value = await cache.aget_or_set(keys[0], loader)
-            self.check(told, {keys[0]: value})
-        else:
-            self.check(told, await cache.aget_or_set_many(keys, load_many))
-
-    async def calls(self, seed: int, tasks: int) -> None:
-        draw = random.Random(seed)
-
-        async def caller(draw: random.Random) -> None:
-            while self.goes_on:
-                task = asyncio.ensure_future(self.call(draw))
-                if draw.random() < 0.3:
-                    asyncio.get_running_loop().call_later(draw.random() / 50, task.cancel)
-                done, _ = await asyncio.wait([task], timeout=PATIENCE)
-                assert done, "hangs"
-                if task.cancelled():
-                    self.note("cancelled")
-                elif isinstance(task.exception(), NoSuchRowError):
-                    self.note("error")
-                else:
-                    task.result()
-                    self.note("value")
-
-        await asyncio.gather(*(caller(random.Random(draw.random())) for _ in range(tasks)))
-
-
-@pytest.mark.parametrize("seed", [1])
-def test_a_storm_of_cancellations_errors_and_writes(cache: CacheManager, seed: int) -> None:
-    """Everybody comes to an end, with a value that is new enough or the loader's error."""
-    storm, loops, threads = Storm(cache, seed), 3, 16
-    tasks = (CALLERS - threads) // loops
-    with ThreadPoolExecutor(loops + threads + 2) as pool:
-        calls = [pool.submit(storm.write, seed + number) for number in range(2)]
-        calls += [pool.submit(storm.block, seed + number) for number in range(threads)]
-        calls += [
-            pool.submit(lambda number=number: asyncio.run(storm.calls(seed + number, tasks)))
-            for number in range(loops)
-        ]
-        for call in calls:
-            call.result(SECONDS + 2 * PATIENCE)
-    print(f"\n{cache.backend.kind}: {storm.outcomes}, {sum(storm.current.values())} writes")
-    gc.collect()
-    assert_nothing_is_left(cache)
-    assert all(storm.outcomes.values())
-    for key in KEYS:
-        assert cache.get(key, storm.current[key]) == storm.current[key]
-        assert cache.get_or_set(key, storm.current[key]) == storm.current[key]

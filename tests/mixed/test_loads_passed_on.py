@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from load_checks import PATIENCE, assert_nothing_is_left, auntil, in_time, until, waiting
 from symphra_cache import MISSING, CacheManager
 from symphra_cache._loads import Load
 from symphra_cache.backends import FileBackend, MemoryBackend
@@ -20,41 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE = 20
-
 
 @pytest.fixture
 def memory() -> Iterator[CacheManager]:
     with CacheManager(MemoryBackend()) as cache:
         yield cache
         assert_nothing_is_left(cache)
-
-
-def assert_nothing_is_left(cache: CacheManager) -> None:
-    flights = cache._loads.flights
-    assert not flights.live
-    assert not flights._joinable
-    assert not flights.writing
-    assert not flights._sweeps
-
-
-def waiting(cache: CacheManager, key: str) -> int:
-    flights = cache._loads.flights.live.get(("symphra", key), [])
-    return sum(len(flight.waiting) for flight in list(flights))
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.001)
-
-
-async def auntil(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        await asyncio.sleep(0.001)
 
 
 def upper(keys: list[str]) -> dict[str, str]:
@@ -173,16 +145,6 @@ class Meddling:
     def __reduce__(self) -> Any:
         type(self).does()
         return (str, ("unpickled",))
-
-
-def in_time(call: Callable[[], Any]) -> Any:
-    """Call in a thread; fail if it hangs, and let the hanging thread be."""
-    found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(call()), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert not thread.is_alive(), "hangs"
-    return found[0]
 
 
 def test_who_stores_may_be_the_one_who_writes(
