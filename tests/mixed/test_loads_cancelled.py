@@ -14,7 +14,11 @@ from load_checks import PATIENCE, assert_nothing_is_left, auntil, until, waiting
 from symphra_cache import MISSING, CacheManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+class NoSuchRowError(Exception):
+    """What a generator raises."""
 
 
 class Scene:
@@ -165,6 +169,56 @@ async def test_an_invalidation_cancelled_at_any_await(
         assert await scene.cached() == (["loaded", 2] if kept is MISSING else kept)
         if work.waits < place:
             break
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
+async def test_a_generator_cancelled_at_any_await(
+    cache: CacheManager, cancel: Callable[[Any], None]
+) -> None:
+    """It keeps all or nothing, and nothing is left though the cancelled task still is there."""
+    victims = []
+    for place in count(1):
+
+        @cache.cached(key=f"k{place}")
+        async def rows() -> AsyncIterator[int]:
+            for each in range(3):
+                await asyncio.sleep(0)
+                yield each
+
+        async def listed(rows: Callable[[], AsyncIterator[int]] = rows) -> list[int]:
+            return [each async for each in rows()]
+
+        work = Interrupted(listed(), place, cancel)
+        victims.append(asyncio.ensure_future(awaited(work)))
+        await asyncio.wait(victims, timeout=PATIENCE)
+        assert_nothing_is_left(cache)
+        kept = await cache.aget(f"k{place}", MISSING)
+        assert kept == [0, 1, 2] or (kept is MISSING and victims[-1].cancelled())
+        assert await listed() == [0, 1, 2] == await cache.aget(f"k{place}")
+        if work.waits < place:
+            break
+    assert sum(victim.cancelled() for victim in victims) > 2
+
+
+async def test_nothing_is_left_of_a_generator_whose_error_is_kept(cache: CacheManager) -> None:
+    @cache.cached
+    def rows() -> Iterator[int]:
+        yield 1
+        raise NoSuchRowError
+
+    @cache.cached
+    async def arows() -> AsyncIterator[int]:
+        yield 1
+        raise NoSuchRowError
+
+    with pytest.raises(NoSuchRowError) as first:
+        list(rows())
+    with pytest.raises(NoSuchRowError) as second:
+        print([each async for each in arows()])
+    assert_nothing_is_left(cache)
+    assert first.value.__traceback__
+    assert second.value.__traceback__
+    assert rows.stats() == arows.stats() == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
