@@ -22,6 +22,7 @@ from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 from symphra_cache._forks import fork_aware
+from symphra_cache._isolation import frozen
 from symphra_cache._turns import Turn
 from symphra_cache.exceptions import RecursiveLoadError
 
@@ -109,13 +110,18 @@ class Sweep:
 class Flights:
     """The loads under way on one backend, of all its managers, threads and loops.
 
+    Args:
+        isolate: makes what is kept of a value for who waits; see `symphra_cache._isolation`.
+
     Attributes:
+        isolate: that.
         ended: how many there were; who misses a key and then finds it not being loaded must look
             once more if one has ended since.
         live: those under way, by name; empty is the common case.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, isolate: Callable[[Any], Kept] = frozen) -> None:
+        self.isolate: Callable[[Any], Kept] = isolate
         self.ended: int = 0
         self.live: dict[Name, list[Flight]] = {}
         self._joinable: dict[Name, Flight] = {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from types import FunctionType, GeneratorType, MethodType
 
-from symphra_cache._isolation import frozen
 from symphra_cache._ttl import checked_jitter, milliseconds, spread
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
 from symphra_cache.types import DEFAULT
@@ -211,16 +210,17 @@ def _shown(loader: object) -> str:
 def tell(flights: Flights, flight: Flight, caller: Caller, value: object) -> None:
     """Give a value to all who wait."""
     if not flights.end(flight, caller, None):
-        flights.end(flight, caller, kept_for_others(value))
+        flights.end(flight, caller, kept_for_others(flights, value))
 
 
-def kept_for_others(value: object) -> Kept:
+def kept_for_others(flights: Flights, value: object) -> Kept:
     """Return what is kept of a value for who waits, and how each makes his own of it.
 
-    So that one who changes his value changes nobody else's. What can't be copied is shared.
+    So that one who changes his value changes nobody else's, where the backend sees to that. What
+    can't be copied is shared.
     """
     try:
-        return frozen(value)
+        return flights.isolate(value)
     except Exception:  # its own methods raise what they like
         return value, None
 

@@ -97,7 +97,7 @@ class MemoryStore:
         self.per_ms: float
         self.now, self.per_ms = monotonic_of(clock)
         self.turn: Turn = Turn()
-        self.flights: Flights = Flights()
+        self.flights: Flights = Flights(self.isolate)
         self.expiries: ExpiryQueue = self._expiry_queue()
         self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None

@@ -37,7 +37,7 @@ class Recording:
 
     def add(self, item: object) -> None:
         """Keep an item."""
-        self._kept.append(kept_for_others(item))
+        self._kept.append(kept_for_others(self._flights, item))
 
     def items(self) -> list[Any]:
         """Return the items, none of which the program has seen."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -143,6 +145,34 @@ async def test_who_waits_cancelled_at_any_await(
 
 
 @pytest.mark.parametrize("cancel", CANCELS)
+@pytest.mark.parametrize("name", LOADS[:3])  # one who refreshes does not wait
+async def test_who_waits_is_cancelled_and_then_who_loads(
+    cache: CacheManager, name: str, cancel: Callable[[Any], None]
+) -> None:
+    """The load is passed on to who is there still."""
+    for place in count(1):
+        scene = Scene(cache, place)
+        first = asyncio.ensure_future(scene.get_or_set())
+        await scene.wait_begun(first)
+        work = Interrupted(getattr(scene, name)(), place, cancel)
+        victim = asyncio.ensure_future(awaited(work))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        other = asyncio.ensure_future(scene.get_or_set())
+        async with asyncio.timeout(PATIENCE):
+            await auntil(lambda: waiting(cache))
+            first.cancel()
+            await asyncio.wait([first])
+            scene.may_end.set()
+            assert (await other)[0] == "loaded"
+            await asyncio.wait([victim])
+        assert victim.cancelled() or victim.result()[0] == "loaded"
+        assert_nothing_is_left(cache)
+        if work.waits < place:
+            break
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
 @pytest.mark.parametrize("when", ["loading", "storing"])
 async def test_an_invalidation_cancelled_at_any_await(
     cache: CacheManager, when: str, cancel: Callable[[Any], None]
@@ -264,3 +294,33 @@ def test_a_thread_whose_loader_is_interrupted(
     assert len(runs) == 2
     assert_nothing_is_left(cache)
     assert cache.get("k") == calls["cached"]() == "loaded"
+
+
+def test_a_thread_that_waits_is_interrupted(cache: CacheManager) -> None:
+    """Then who loads is: the load is passed on to who is there still."""
+    may_end, victims = threading.Event(), []
+
+    def load() -> str:
+        assert may_end.wait(PATIENCE)
+        raise SystemExit
+
+    def wait() -> None:
+        victims.append(threading.get_ident())
+        with pytest.raises(KeyboardInterrupt):
+            cache.get_or_set("k", "not this")
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(cache.get_or_set, "k", load)
+        until(lambda: cache._loads.flights.live)
+        victim = pool.submit(wait)
+        until(lambda: waiting(cache) == 1)
+        interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        interrupt(ctypes.c_ulong(victims[0]), ctypes.py_object(KeyboardInterrupt))
+        victim.result(PATIENCE)
+        assert waiting(cache) == 0
+        other = pool.submit(cache.get_or_set, "k", "own")
+        until(lambda: waiting(cache) == 1)
+        may_end.set()
+        assert other.result(PATIENCE) == "own"
+        assert isinstance(first.exception(PATIENCE), SystemExit)
+    assert_nothing_is_left(cache)
