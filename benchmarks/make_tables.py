@@ -6,7 +6,8 @@
 
 A document says with ``<!-- results: memory-3.11 -->`` where the tables of
 ``results/memory-3.11.json`` go, and with ``<!-- hit ratios -->`` where that of
-``results/hit-ratios/memory.json`` goes; they end with ``<!-- end -->``.
+``results/hit-ratios/memory.json`` goes, and with ``<!-- stampedes: loads-3.11 -->`` where one of
+stampedes goes; they end with ``<!-- end -->``.
 """
 
 from __future__ import annotations
@@ -16,30 +17,41 @@ import re
 import sys
 from difflib import unified_diff
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hit_ratio_table
+import stampede_table
 from harness.results import loaded
 from harness.tables import report
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HOME = Path(__file__).resolve().parent
+PAGES = HOME.parent / "docs" / "en"
+DOCUMENTS = (PAGES / "performance.md", PAGES / "advanced" / "loads.md")
 SECTION = re.compile(r"(<!-- results: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+STAMPEDES = re.compile(r"(<!-- stampedes: (?P<name>[\w.-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HIT_RATIOS = re.compile(r"(<!-- hit ratios -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def updated(text: str, results: Path) -> str:
     """Return a document with the tables that the stored results give."""
 
+    def filled(found: re.Match[str], report: Callable[[Any], str], path: Path) -> str:
+        shown = report(loaded(path)).rstrip("\n") if path.exists() else "Not measured yet."
+        return f"{found[1]}\n{shown}\n\n<!-- end -->"
+
     def section(found: re.Match[str]) -> str:
-        path = results / f"{found['name']}.json"
-        tables = report(loaded(path)) if path.exists() else "Not measured yet.\n"
-        return f"{found[1]}\n{tables}\n{found[3]}"
+        return filled(found, report, results / f"{found['name']}.json")
+
+    def stampedes(found: re.Match[str]) -> str:
+        return filled(found, stampede_table.report, results / f"{found['name']}.json")
 
     def ratios(found: re.Match[str]) -> str:
-        path = results / "hit-ratios" / "memory.json"
-        shown = hit_ratio_table.report(loaded(path)) if path.exists() else "Not measured yet.\n"
-        return f"{found[1]}\n{shown}\n{found[2]}"
+        return filled(found, hit_ratio_table.report, results / "hit-ratios" / "memory.json")
 
-    return HIT_RATIOS.sub(ratios, SECTION.sub(section, text))
+    return HIT_RATIOS.sub(ratios, STAMPEDES.sub(stampedes, SECTION.sub(section, text)))
 
 
 def check(document: Path, text: str) -> bool:
@@ -64,14 +76,16 @@ def draw(results: Path, plots: Path) -> None:
 def main() -> int:
     """Write or check."""
     arguments = _parser().parse_args()
-    document = arguments.document
-    text = updated(document.read_text(encoding="utf-8"), arguments.results)
-    if arguments.check:
-        return 0 if check(document, text) else 1
-    document.write_text(text, encoding="utf-8")
+    is_current = True
+    for document in arguments.document or DOCUMENTS:
+        text = updated(document.read_text(encoding="utf-8"), arguments.results)
+        if arguments.check:
+            is_current &= check(document, text)
+        else:
+            document.write_text(text, encoding="utf-8")
     if arguments.plots:
-        draw(arguments.results, document.parent / "plots")
-    return 0
+        draw(arguments.results, DOCUMENTS[0].parent / "plots")
+    return 0 if is_current else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,10 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plots", action="store_true", help="draw the plots, too")
     parser.add_argument("--results", type=Path, default=HOME / "results", metavar="FOLDER")
     parser.add_argument(
-        "--document",
-        type=Path,
-        default=HOME.parent / "docs" / "en" / "performance.md",
-        metavar="FILE",
+        "--document", type=Path, action="append", metavar="FILE", help="only this one"
     )
     return parser
 

@@ -25,7 +25,9 @@ HERE = Path(__file__).parent
 SLOW = (
     "mixed/test_sentinel_processes.py",
     *("faults/test_killed_writers.py", "faults/test_many_processes.py", "faults/test_redis_*.py"),
-    *("faults/test_sentinel_failover.py", "unit/test_degrading_*.py"),
+    *("faults/test_loads_outages.py", "faults/test_loads_restarts.py"),
+    "faults/test_sentinel_failover.py",
+    "unit/test_degrading_*.py",
     *("unit/test_benchmark_redis.py", "unit/test_file_quarantine.py"),
     *("unit/test_file_replaced.py", "unit/test_redis_breaker.py"),
     *("unit/test_redis_cluster*.py", "unit/test_redis_connecting.py"),

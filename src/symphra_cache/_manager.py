@@ -13,7 +13,7 @@ from symphra_cache.types import DEFAULT, CacheStats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, NoReturn, Self
+    from typing import Any, Literal, NoReturn, Self
 
     from symphra_cache.backends.base import Backend, Keyspace
     from symphra_cache.types import TTL, TTLArgument
@@ -25,6 +25,8 @@ _BACKEND_METHODS = ("keyspace", "get", "aget", "ping", "aping", "close", "aclose
 
 class ManagerState:
     """What both faces of a manager share. Set up once, then only read."""
+
+    _loads: Any  # of its namespace, both faces of them
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class ManagerState:
         self._bind()
 
     def _opened(self, path: str) -> Keyspace:
-        """Return the keyspace of a namespace."""
+        """Return the backend's keyspace of a namespace."""
         return self._backend.keyspace(path, self._counters)
 
     def _bind(self) -> None:

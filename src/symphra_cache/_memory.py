@@ -118,6 +118,28 @@ class MemoryKeyspaceState:
         self._put(name, kept, thaw, lifetime, size)
         self._counters.sets += 1
 
+    def _write_if(
+        self,
+        may_write: Callable[[], bool],
+        name: Name,
+        kept: object,
+        thaw: Thaw | None,
+        lifetime: int | None,
+        size: int,
+    ) -> bool:
+        """Write if that is allowed; tell whether it was."""
+        store = self._store
+        with store.turn:
+            if not may_write():
+                return False
+            if lifetime == 0:
+                displaced: object = store.take(name)
+            else:
+                displaced = self._put(name, kept, thaw, lifetime, size)
+        self._counters.sets += lifetime != 0
+        del displaced  # finalizers run here, after the turn
+        return True
+
     def _write_absent(
         self, name: Name, kept: object, thaw: Thaw | None, lifetime: int | None, size: int
     ) -> bool:

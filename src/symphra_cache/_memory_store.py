@@ -7,6 +7,7 @@ Which entry goes when there is no room is decided in ``_eviction``, what expires
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import inf
 from sys import maxsize
 from threading import get_ident
 from time import sleep
@@ -15,6 +16,7 @@ from weakref import WeakValueDictionary
 from symphra_cache._clock import monotonic_of
 from symphra_cache._eviction import make_policy
 from symphra_cache._expiry import ExpiryQueue
+from symphra_cache._flights import Flights
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import frozen, shared
 from symphra_cache._turns import NAP, Turn
@@ -96,6 +98,7 @@ class MemoryStore:
         self.per_ms: float
         self.now, self.per_ms = monotonic_of(clock)
         self.turn: Turn = Turn()
+        self.flights: Flights = Flights(self.turn, self.isolate)
         self.expiries: ExpiryQueue = self._expiry_queue()
         self.spaces: WeakValueDictionary[str, Space] = WeakValueDictionary()
         self.plain: Space | None = None
@@ -143,10 +146,25 @@ class MemoryStore:
             entry = self.find(name)
             if entry is not None:
                 self.remove(name)
+            if self.flights.live:
+                self.void_loads(name)
         return entry
+
+    def void_loads(self, name: Name) -> None:
+        """Have no load undo what has just been written. In the turn of the write, at its end.
+
+        Before it, loads that begin during the write would be missed, and who comes while a load
+        is stored would look for it too early.
+        """
+        if isinstance(name, str):
+            self.flights.void(self.plain.path if self.plain else "", name)
+        else:
+            self.flights.void(name[0].path, name[1])
 
     def sweep(self, now: float, limit: int) -> list[Entry]:
         """Drop entries that have expired, after at most ``limit`` looks. In a turn."""
+        if self.closed:
+            raise closed_error()
         dropped = []
         policy, expiries = self.policy, self.expiries
         for queued, name in expiries.due(now, limit):
@@ -187,7 +205,9 @@ class MemoryStore:
             self.closed = True
             released = list(self.policy.entries.values())
             self.policy.clear()
-            self.expiries = self._expiry_queue()
+            known, self.expiries = self.expiries, self._expiry_queue()
+            # Whoever writes comes to `sweep` then, and is refused.
+            known.next_due = self.expiries.next_due = -inf
             if self.sizes is not None:
                 self.sizes.clear()
         del released  # finalizers run here, after the turn
@@ -228,6 +248,7 @@ def putter(store: MemoryStore) -> Put:
     find, put_used, evict = policy.find, policy.put, policy.evict
     entries, max_size, clock, per_ms = policy.entries, store.max_size, store.now, store.per_ms
     ordered = entries if isinstance(entries, OrderedDict) else None
+    loads, void_loads = store.flights.live, store.void_loads
 
     def put(
         name: Name,
@@ -247,10 +268,8 @@ def putter(store: MemoryStore) -> Put:
                 sleep(NAP)
             else:
                 turn.owner, outermost = me, True
-            if store.closed:
-                raise closed_error()
             now = clock()
-            if now >= expiries.next_due:
+            if now >= expiries.next_due:  # or it is closed
                 displaced = store.sweep(now, _SWEEP)
             previous = find(name)
             if sizes is not None or displaced is not None:
@@ -273,6 +292,8 @@ def putter(store: MemoryStore) -> Put:
                     ordered.move_to_end(name)
             else:
                 put_used(name, (kept, deadline, thaw, queued))
+            if loads:
+                void_loads(name)
         finally:
             if outermost:
                 turn.owner = 0

@@ -15,7 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["compile_pattern"]
+__all__ = ["compile_pattern", "escape_pattern"]
+
+_SPECIAL = re.compile(r"[*?\[\\]")
 
 
 def compile_pattern(pattern: object) -> Callable[[str], object] | None:
@@ -32,6 +34,11 @@ def compile_pattern(pattern: object) -> Callable[[str], object] | None:
     if not pattern.strip("*"):
         return None
     return re.compile(_translated(str.__str__(pattern)), re.DOTALL).fullmatch
+
+
+def escape_pattern(text: str) -> str:
+    """Return the pattern that matches one text and no other."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _translated(pattern: str) -> str:

@@ -11,6 +11,9 @@ Each also inherits from the builtin that a caller would expect, so that
     ├── ValueTooLargeError       (ValueError)       a value beyond a size limit
     ├── NotAnIntegerError        (TypeError)        incr or decr of something else
     ├── CounterOverflowError     (OverflowError)    incr or decr beyond 64 bits
+    ├── InvalidLoaderError       (TypeError)        a loader that can't be run, or its result
+    ├── UnkeyableArgumentError   (TypeError)        an argument that can't be part of a key
+    ├── RecursiveLoadError       (RuntimeError)     a load that would wait for itself
     ├── ConfigurationError       (ValueError)       a wrong option, URL or file
     │   └── ForeignFileError                        a file that is not a cache of ours
     ├── CacheClosedError         (RuntimeError)     use after close
@@ -32,10 +35,13 @@ __all__ = [
     "CounterOverflowError",
     "ForeignFileError",
     "InvalidKeyError",
+    "InvalidLoaderError",
     "InvalidPatternError",
     "InvalidTTLError",
     "NotAnIntegerError",
+    "RecursiveLoadError",
     "SerializationError",
+    "UnkeyableArgumentError",
     "UnsupportedLoopError",
     "ValueTooLargeError",
 ]
@@ -71,6 +77,18 @@ class NotAnIntegerError(CacheError, TypeError):
 
 class CounterOverflowError(CacheError, OverflowError):
     """``incr`` or ``decr`` would leave the signed 64-bit range; the entry is unchanged."""
+
+
+class InvalidLoaderError(CacheError, TypeError):
+    """A loader is a coroutine function where nobody can await, or returns what it must not."""
+
+
+class UnkeyableArgumentError(CacheError, TypeError):
+    """No key can be made of the arguments of a call; names the one in question and its type."""
+
+
+class RecursiveLoadError(CacheError, RuntimeError):
+    """A load would wait for itself: a key inside its own load, or in a circle of loads."""
 
 
 class ConfigurationError(CacheError, ValueError):

@@ -1,4 +1,4 @@
-"""What Python lets only the blocking face offer: ``in``, ``len`` and truth."""
+"""What only the blocking face offers, ``in``, ``len`` and truth, and what it can't do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from symphra_cache import CacheClosedError, InvalidKeyError
+from symphra_cache import CacheClosedError, InvalidKeyError, InvalidLoaderError
 
 if TYPE_CHECKING:
     from symphra_cache import CacheManager
@@ -85,3 +85,42 @@ def test_a_scan_is_an_iterator(cache: CacheManager) -> None:
     assert sorted([next(keys), next(keys)]) == ["a", "b"]
     with pytest.raises(StopIteration):
         next(keys)
+
+
+class Loaders:
+    """Coroutine functions of all kinds."""
+
+    async def aload(self) -> int:
+        return 1
+
+    async def __call__(self, *keys: Any) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize("name", ["method", "function"])
+def test_what_must_be_awaited_is_refused_with_the_remedy(
+    cache: CacheManager, name: str, is_there: bool
+) -> None:
+    async def aload() -> int:
+        return 1
+
+    if is_there:
+        cache.set("k", 2)
+    loader = {"method": Loaders().aload, "function": aload}[name]
+    for call in (cache.get_or_set, lambda key, loader: cache.get_or_set_many([key], loader)):
+        with pytest.raises(InvalidLoaderError, match=r"aload.*aget_or_set") as caught:
+            call("k", loader)
+        assert isinstance(caught.value, TypeError)
+    assert cache.get("k") == (2 if is_there else None)
+
+
+def test_what_turns_out_to_be_a_coroutine_is_refused(cache: CacheManager) -> None:
+    loader = Loaders()
+    for load in (loader, loader.aload, lambda: loader()):
+        with pytest.raises(InvalidLoaderError, match="aget_or_set"):
+            cache.get_or_set("k", load)
+    with pytest.raises(InvalidLoaderError, match="aget_or_set"):
+        cache.get_or_set_many(["k"], loader)
+    assert "k" not in cache
+    assert cache.get_or_set("k", lambda: 3) == 3

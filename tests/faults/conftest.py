@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.backends import KITS
+from faulty import on_a_slow_machine
+from file_processes import Child
+from loads_in_outages import LOCKER, LockedFile, PausedServer, StoppedServer, checked
 from memory_checks import LONG
+from redis_servers import running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from loads_in_outages import World
     from symphra_cache import CacheManager
 
 # A kit of the contract suite, and options of its backend. To add one: a line here.
@@ -35,3 +40,22 @@ def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CacheManag
     kit = KITS[name](tmp_path)
     yield kit.open(kit.make(**options))
     kit.finish()
+
+
+@pytest.fixture(params=["raise", "degrade"])
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Each of what ``on_outage`` may be."""
+    on_a_slow_machine(monkeypatch)
+    return request.param
+
+
+@pytest.fixture(params=["stopped", "paused", "locked"])
+def world(request: pytest.FixtureRequest, mode: Any, tmp_path: Path) -> Iterator[World]:
+    """A cache whose backend can go and come back; see `loads_in_outages`."""
+    if request.param == "locked":
+        with Child(LOCKER) as child:
+            yield from checked(LockedFile(tmp_path / "cache.db", child, mode))
+        return
+    kind = StoppedServer if request.param == "stopped" else PausedServer
+    with running_server() as server:
+        yield from checked(kind(server, mode))

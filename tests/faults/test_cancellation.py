@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from interruptions import CANCELS, Interrupted, awaited
 from memory_checks import LONG
 from near_links import entries_of, near_of, wait_linked
 from symphra_cache import CacheClosedError, CacheManager
 from symphra_cache.backends import RedisBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
 
 OLD, NEW = ["old"] * 50, ["new"] * 50
 BEFORE = {"k": OLD, "l": OLD, "n": 1}
@@ -32,6 +33,16 @@ async def scan(cache: CacheManager) -> list[str]:
 async def enter(cache: CacheManager) -> None:
     async with cache.namespace("inner"):
         await asyncio.sleep(0)
+
+
+async def load() -> list[str]:
+    await asyncio.sleep(0)
+    return NEW
+
+
+async def load_many(keys: list[str]) -> dict[str, list[str]]:
+    await asyncio.sleep(0)
+    return dict.fromkeys(keys, NEW)
 
 
 async def reload(cache: CacheManager) -> None:
@@ -57,70 +68,13 @@ CALLS: dict[str, Callable[[CacheManager], Coroutine[Any, Any, Any]]] = {
     "adelete_matching": lambda cache: cache.adelete_matching("*"),
     "acount": lambda cache: cache.acount(),
     "aclear": lambda cache: cache.aclear(),
+    "aget_or_set": lambda cache: cache.aget_or_set("m", load),
+    "aget_or_set_many": lambda cache: cache.aget_or_set_many(["k", "m"], load_many),
     "aping": lambda cache: cache.aping(),
     "__aenter__": enter,
     "areload": reload,
 }
 CLOSING = {"aclose"}  # has a test of its own
-
-
-class Interrupted:
-    """Awaits a coroutine, and cancels the task that does so at one of its awaits.
-
-    Attributes:
-        waits: how often it has waited so far.
-    """
-
-    def __init__(
-        self, work: Coroutine[Any, Any, Any], place: int, cancel: Callable[[Any], object]
-    ) -> None:
-        self._work, self._place, self._cancel = work, place, cancel
-        self.waits = 0
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        error: BaseException | None = None
-        while True:
-            try:
-                waited = self._work.send(None) if error is None else self._work.throw(error)
-            except StopIteration as ended:
-                return ended.value
-            error = None
-            self.waits += 1
-            if self.waits == self._place:
-                self._cancel(waited)
-            try:
-                yield waited
-            except BaseException as thrown:
-                error = thrown
-
-
-def at_once(_: Any) -> None:
-    """Cancel the task as it begins to wait."""
-    task().cancel()
-
-
-def a_turn_later(_: Any) -> None:
-    """Cancel it while what it waits for is under way."""
-    asyncio.get_running_loop().call_soon(task().cancel)
-
-
-def with_the_answer(waited: Any) -> None:
-    """Cancel it when what it waits for is there already, before it runs again."""
-    cancelled = task()
-    if isinstance(waited, asyncio.Future):
-        waited.add_done_callback(lambda _: cancelled.cancel())
-    else:
-        cancelled.cancel()
-
-
-def task() -> asyncio.Task[Any]:
-    found = asyncio.current_task()
-    assert found is not None
-    return found
-
-
-async def awaited(work: Interrupted) -> Any:
-    return await work
 
 
 async def state(cache: CacheManager) -> dict[str, Any]:
@@ -235,7 +189,7 @@ def test_every_public_coroutine_is_cancelled_here() -> None:
     assert not public - CALLS.keys() - CLOSING, "say in CALLS how they are called"
 
 
-@pytest.mark.parametrize("cancel", [at_once, a_turn_later, with_the_answer])
+@pytest.mark.parametrize("cancel", CANCELS)
 async def test_a_call_cancelled_at_any_await_hurts_nobody(
     cache: CacheManager, cancel: Callable[[Any], None]
 ) -> None:
@@ -270,7 +224,7 @@ async def test_a_call_cancelled_at_any_turn_of_the_loop_hurts_nobody(cache: Cach
     print(f"\n{cache.backend.kind}: {attempts.cancelled} of {attempts.made} calls cancelled")
 
 
-@pytest.mark.parametrize("cancel", [at_once, a_turn_later, with_the_answer])
+@pytest.mark.parametrize("cancel", CANCELS)
 async def test_a_cancelled_close_can_be_repeated(
     cache: CacheManager, cancel: Callable[[Any], None]
 ) -> None:

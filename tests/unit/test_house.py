@@ -40,7 +40,10 @@ TWINS = {
     "__anext__": "__next__",
 }
 # Public methods that need no twin, for they do no I/O.
-ONE_FOR_BOTH = {"from_config", "from_env", "from_url", "keyspace", "namespace", "stats", "usage"}
+ONE_FOR_BOTH = {
+    *("cached", "checked", "from_config", "from_env", "from_url", "key_for", "keyspace"),
+    *("namespace", "recording", "stats", "usage"),
+}
 
 
 def composed_classes() -> Iterator[type]:

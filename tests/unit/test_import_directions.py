@@ -26,15 +26,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("",),  # symphra_cache itself: the public names
     ("__main__", "cli", "cli.*", "contrib", "contrib.*"),
     ("testing", "testing.*", "monitoring", "monitoring.*"),
-    ("manager", "decorators"),
+    ("manager", "decorators", "_decorating", "_cached_methods", "_cached_types"),
     ("config", "_config_*"),
-    ("warming", "invalidation", "locks", "_degrading_keyspace"),
+    ("warming", "invalidation", "locks", "_degrading_keyspace", "_watched_keyspace"),
+    ("_load_faces",),
     ("backends", "backends.*"),
     ("_async", "_async.*", "_sync", "_sync.*"),
     # What both faces share: states first, then what these are built of.
-    ("_manager", "_degrading", "_memory", "_file", "_redis", "_null"),
+    ("_manager", "_degrading", "_memory", "_file", "_redis", "_null", "_cached", "_watched"),
+    ("_loads", "_recordings"),
     ("_outages", "_debts"),
-    ("_flights", "_tags", "_events", "_primitives", "backends.base"),
+    ("_tags", "_events", "_primitives", "backends.base"),
     (
         "_hot_load",
         "_hot_tier",
@@ -81,9 +83,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "_eviction",
         "_eviction.*",
     ),
+    ("_flights", "_circles", "_callers"),
+    # Keys of calls; a wrong name in a template is answered like a wrong option.
+    ("_call_keys", "_key_templates"),
     # How text becomes options; also read by backends that take a URL themselves.
     ("_config_schema", "_config_types", "_config_urls"),
     (
+        "_canonical",
         "_frame",
         "_isolation",
         "_integers",

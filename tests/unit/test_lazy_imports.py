@@ -22,6 +22,14 @@ cache.set("k", {{"name": ["flat", 1]}}, ttl=60)
 cache.set("n", 1)
 assert cache.get_many(["k", "n"]) == {{"k": {{"name": ["flat", 1]}}, "n": 1}}
 """
+DECORATED = f"""{MEMORY}
+@cache.cached(ttl=60)
+def double(n):
+    return 2 * n
+
+assert double(1) == double(1) == 2
+assert double.stats().hits == 1
+"""
 
 
 def loaded_by(program: str) -> set[str]:
@@ -52,3 +60,8 @@ def test_a_miss_in_memory_loads_nothing_heavy() -> None:
 
 def test_a_hit_in_memory_loads_nothing_heavy() -> None:
     assert not loaded_by(WRITING) & HEAVY
+
+
+def test_only_who_decorates_pays_for_it() -> None:
+    assert "inspect" not in loaded_by(MEMORY) - loaded_by("")
+    assert not loaded_by(DECORATED) & HEAVY

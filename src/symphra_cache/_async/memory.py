@@ -15,7 +15,7 @@ from symphra_cache.types import MISSING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from typing import Any
 
     from symphra_cache.types import TTL
@@ -34,6 +34,12 @@ class AsyncMemoryOps(MemoryKeyspaceState):
     async def aset(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value and return ``True``."""
         return self._stored(key, value, ttl)
+
+    async def aset_if(
+        self, may_store: Callable[[], bool], key: str, value: Any, ttl: TTL = None
+    ) -> bool:
+        """Store the value if that is allowed, in one step with being told so."""
+        return self._write_if(may_store, *self._prepared(key, value, ttl))
 
     async def aadd(self, key: str, value: Any, ttl: TTL = None) -> bool:
         """Store the value if nothing lives under the key; tell whether nothing did."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal
 
+    from symphra_cache._flights import Flights
     from symphra_cache._metrics import Counters
     from symphra_cache.types import Clock
 
@@ -35,6 +36,8 @@ class MemoryKeyspace(AsyncMemoryOps, SyncMemoryOps):
             own.update(aget=_reader(_asyncio, state))
         if type(self).set is SyncMemoryOps.set:
             own.update(set=self._stored)
+        # Who finds the second in use may take the first instead, for neither waits.
+        self._readers = (self.get, self.aget) if {"get", "aget"} <= own.keys() else None
 
 
 def _reader(face: Any, state: MemoryKeyspaceState) -> object:
@@ -89,6 +92,7 @@ class MemoryBackend(MemoryKeyspace):
             clock=clock,
         )
         super().__init__(store, "")
+        self.flights: Flights = store.flights
         self._max_size = max_size
 
     def keyspace(self, path: str, counters: Counters) -> MemoryKeyspace:

@@ -1,0 +1,398 @@
+"""Loads at awkward moments: what a program's own code does in the middle of them, and threads.
+
+What is awkward happens at a chosen step, by a value, a clock or a function of the test's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from symphra_cache import CacheManager, RecursiveLoadError
+from symphra_cache._flights import Flight, Flights
+from symphra_cache.backends import FileBackend, MemoryBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def cache() -> Iterator[CacheManager]:
+    with CacheManager(MemoryBackend()) as cache:
+        yield cache
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def waiting(cache: CacheManager, key: str) -> int:
+    flights = cache._loads.flights.live.get((cache._path, key), [])
+    return sum(len(one.waiting) for one in flights)
+
+
+def until(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "that never happened"
+        time.sleep(0.001)
+
+
+class Gate:
+    """A loader that waits until it may go on."""
+
+    def __init__(self, value: object = "loaded", then: Callable[[], object] | None = None) -> None:
+        self.value = value
+        self.then = then
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+
+    def __call__(self) -> object:
+        self.begun.set()
+        assert self.may_end.wait(PATIENCE)
+        return self.value if self.then is None else self.then()
+
+
+# --- what the program's own code does in the middle of a load ---------------------------------
+
+
+class Interrupting:
+    """A value that can be pickled once; Ctrl-C is pressed while it is pickled again."""
+
+    pickled = 0
+
+    def __reduce__(self) -> Any:
+        Interrupting.pickled += 1
+        if Interrupting.pickled == 2:
+            raise KeyboardInterrupt
+        return (Interrupting, ())
+
+
+def test_an_interrupt_while_a_value_is_copied_for_who_waits_leaves_no_load_behind(
+    cache: CacheManager, threads: ThreadPoolExecutor
+) -> None:
+    Interrupting.pickled = 0
+    gate = Gate(Interrupting())
+    leader = threads.submit(cache.get_or_set, "k", gate, should_cache=lambda value: True)
+    assert gate.begun.wait(PATIENCE)
+    waiter = threads.submit(cache.get_or_set, "k", lambda: 1)
+    until(lambda: waiting(cache, "k"))
+    gate.may_end.set()
+    with pytest.raises(KeyboardInterrupt):
+        leader.result(PATIENCE)
+    assert isinstance(waiter.result(PATIENCE), Interrupting)
+    assert not cache._loads.flights.live
+
+
+@pytest.mark.parametrize("name", ["get_or_set", "get_or_set_many"])
+def test_an_interrupt_at_the_end_of_joining_leaves_no_load_behind(
+    name: str, cache: CacheManager
+) -> None:
+    def interrupt(frame: Any, event: str, argument: object) -> None:
+        if event == "return" and frame.f_code is Flights.join.__code__:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    call = getattr(cache, name)
+    sys.setprofile(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        call("k" if name == "get_or_set" else ["k"], {})
+    assert not cache._loads.flights.live
+    assert cache.get_or_set("k", lambda: 2) == 2
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_the_ttl_function_of_many_keys_may_write_any_of_them(
+    kind: str, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    backend = MemoryBackend() if kind == "memory" else FileBackend(tmp_path / "cache.db")
+    with CacheManager(backend) as cache:
+
+        def ttl(value: str) -> int:
+            if value == "b":
+                cache.delete("a")
+                cache.clear()
+            return 60
+
+        def load(keys: list[str]) -> dict[str, str]:
+            return {key: key for key in keys}
+
+        call = threads.submit(cache.get_or_set_many, ["a", "b"], load, ttl)
+        assert call.result(PATIENCE) == {"a": "a", "b": "b"}
+        assert not cache.exists("a")
+
+
+def test_who_refreshes_a_function_inside_of_itself_is_told_so(cache: CacheManager) -> None:
+    @cache.cached
+    def again(number: int) -> Any:
+        return again.refresh(number)
+
+    with pytest.raises(RecursiveLoadError):
+        again(1)
+    with pytest.raises(RecursiveLoadError):
+        again.refresh(1)
+
+
+def test_a_write_does_not_hide_from_a_loader_that_it_asks_for_its_own_key(
+    cache: CacheManager,
+) -> None:
+    def load() -> Any:
+        cache.delete("k")
+        return cache.get_or_set("k", load)
+
+    with pytest.raises(RecursiveLoadError):
+        cache.get_or_set("k", load)
+
+
+def test_two_caches_may_keep_one_key_one_behind_the_other(cache: CacheManager) -> None:
+    with CacheManager(MemoryBackend()) as far:
+        assert cache.get_or_set("k", lambda: far.get_or_set("k", lambda: 1)) == 1
+
+
+def flights_alive() -> int:
+    gc.collect()
+    return sum(isinstance(each, Flight) for each in gc.get_objects())
+
+
+def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManager) -> None:
+    steps, before = 100, flights_alive()
+    alive = []
+
+    async def main() -> None:
+        over = asyncio.Event()
+        tasks = set()
+
+        async def step(at: int) -> None:
+            async def load() -> int:
+                if at < steps:
+                    tasks.add(asyncio.create_task(later(at + 1)))
+                else:
+                    tasks.clear()
+                    alive.append(flights_alive() - before)
+                    over.set()
+                return at
+
+            await cache.aget_or_set(f"k{at}", load)
+
+        async def later(at: int) -> None:
+            await asyncio.sleep(0)
+            await step(at)
+
+        await step(0)
+        await over.wait()
+
+    asyncio.run(main())
+    assert alive[0] < steps / 10
+
+
+# --- writes and the store of a load -----------------------------------------------------------
+
+
+class PausingClock:
+    """The system's clock, which stops one thread once."""
+
+    def __init__(self) -> None:
+        self.thread = 0
+        self.reached = threading.Event()
+        self.may_go_on = threading.Event()
+        self.time_ns = time.time_ns
+
+    def monotonic_ns(self) -> int:
+        if threading.get_ident() == self.thread:
+            self.thread = 0
+            self.reached.set()
+            self.may_go_on.wait(PATIENCE)
+        return time.monotonic_ns()
+
+
+def test_a_load_that_begins_in_the_middle_of_a_write_does_not_undo_it(
+    threads: ThreadPoolExecutor,
+) -> None:
+    clock = PausingClock()
+    with CacheManager(MemoryBackend(clock=clock)) as cache:
+
+        def write() -> int:
+            clock.thread = threading.get_ident()
+            return cache.incr("k", 5)
+
+        def load() -> str:
+            began_after.append(clock.may_go_on.is_set())
+            clock.may_go_on.set()
+            return "loaded"
+
+        began_after: list[bool] = []
+        writer = threads.submit(write)
+        assert clock.reached.wait(PATIENCE)
+        threading.Timer(0.1, clock.may_go_on.set).start()
+        assert threads.submit(cache.get_or_set, "k", load).result(PATIENCE) == "loaded"
+        assert writer.result(PATIENCE) == 5
+        assert cache.get("k") == ("loaded" if began_after[0] else 5)
+
+
+@pytest.mark.parametrize("on_outage", ["raise", "degrade"])
+def test_who_missed_the_key_before_it_was_stored_does_not_load_it_once_more(
+    on_outage: Any, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with CacheManager(MemoryBackend(), on_outage=on_outage) as cache:
+        flights, calls = cache._loads.flights, []
+        gate, end = Gate(), flights.end
+        stored = threading.Event()
+
+        def ending(*arguments: Any) -> bool:
+            stored.set()
+            assert gate.begun.wait(PATIENCE)
+            return end(*arguments)
+
+        def read_slowly(key: str) -> Any:
+            value = read(key)
+            assert stored.wait(PATIENCE)
+            return value
+
+        read = cache._loads._read
+        monkeypatch.setattr(flights, "end", ending)
+        monkeypatch.setattr(cache._loads, "_read", read_slowly)
+        late = threads.submit(cache.get_or_set, "k", lambda: calls.append("late") or "late")
+        until(lambda: cache.stats().misses)
+        monkeypatch.setattr(cache._loads, "_read", read)
+        leader = threads.submit(cache.get_or_set, "k", lambda: calls.append("leader") or "loaded")
+        assert stored.wait(PATIENCE)
+        time.sleep(0.05)  # long enough for the late one to come, or to load once more
+        gate.begun.set()
+        assert (leader.result(PATIENCE), late.result(PATIENCE)) == ("loaded", "loaded")
+        assert calls == ["leader"]
+
+
+class Garbage:
+    """Writes to the cache when the garbage collector comes."""
+
+    def __init__(self, cache: CacheManager) -> None:
+        self.itself = self
+        self.cache = cache
+
+    def __del__(self) -> None:
+        self.cache.set("x", 1)
+
+
+def test_a_finalizer_may_write_in_the_middle_of_joining_a_load(threads: ThreadPoolExecutor) -> None:
+    clock = PausingClock()
+    with CacheManager(MemoryBackend(clock=clock)) as cache:
+        held = Gate()
+        other = threads.submit(cache.get_or_set, "other", held)
+        assert held.begun.wait(PATIENCE)  # writes look for loads now
+        cache.set("y", 0, ttl=0.001)
+        time.sleep(0.002)
+
+        def write() -> bool:
+            clock.thread = threading.get_ident()
+            return cache.add("y", 1)
+
+        def collect(frame: Any, event: str, argument: object) -> None:
+            if event == "call" and frame.f_code is Flight.__init__.__code__:
+                sys.setprofile(None)
+                gc.collect()
+
+        def load() -> Any:
+            Garbage(cache)
+            threading.Timer(0.1, clock.may_go_on.set).start()
+            sys.setprofile(collect)
+            return cache.get_or_set("k", lambda: 2)
+
+        writer = threads.submit(write)
+        assert clock.reached.wait(PATIENCE)
+        gc.disable()
+        try:
+            assert threads.submit(load).result(PATIENCE) == 2
+        finally:
+            gc.enable()
+        assert writer.result(PATIENCE)
+        held.may_end.set()
+        assert other.result(PATIENCE) == "loaded"
+
+
+def test_without_isolation_who_waits_gets_the_very_object(threads: ThreadPoolExecutor) -> None:
+    with CacheManager(MemoryBackend(isolation="shared")) as cache:
+        gate = Gate([1])
+        leader = threads.submit(cache.get_or_set, "k", gate)
+        assert gate.begun.wait(PATIENCE)
+        waiter = threads.submit(cache.get_or_set, "k", list)
+        until(lambda: waiting(cache, "k"))
+        gate.may_end.set()
+        assert leader.result(PATIENCE) is waiter.result(PATIENCE) is cache.get("k")
+
+
+# --- waits that would never end ---------------------------------------------------------------
+
+
+def test_who_wants_many_keys_is_not_made_to_lead_one_while_he_waits_for_another(
+    cache: CacheManager,
+) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+
+        async def load_c() -> Any:
+            await gate.wait()
+            return await cache.aget_or_set("b", "of c")
+
+        async def until_waiting(key: str, count: int) -> None:
+            await asyncio.to_thread(until, lambda: waiting(cache, key) >= count)
+
+        leader = asyncio.create_task(cache.aget_or_set("b", asyncio.Event().wait))
+        of_c = asyncio.create_task(cache.aget_or_set("c", load_c))
+        await asyncio.sleep(0)
+        many = asyncio.create_task(
+            cache.aget_or_set_many(["c", "b"], lambda keys: dict.fromkeys(keys, "of many"))
+        )
+        await until_waiting("b", 1)
+        gate.set()
+        await until_waiting("b", 2)
+        leader.cancel()
+        async with asyncio.timeout(PATIENCE):
+            assert await of_c == "of c"
+            assert await many == {"c": "of c", "b": "of c"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wanted", ["a load", "a store"])
+def test_nobody_waits_for_a_task_whose_loop_stands_still_until_he_goes_on(
+    wanted: str, cache: CacheManager, threads: ThreadPoolExecutor
+) -> None:
+    def then() -> object:
+        return cache.get_or_set("g", "own") if wanted == "a load" else cache.set("g", "own")
+
+    gate = Gate(then=then)
+    other = threads.submit(cache.get_or_set, "f", gate)
+    assert gate.begun.wait(PATIENCE)
+
+    async def main() -> None:
+        may_end = asyncio.Event()
+
+        async def load() -> str:
+            await may_end.wait()
+            return "loaded"
+
+        task = asyncio.create_task(cache.aget_or_set("g", load))
+        await asyncio.sleep(0)
+        if wanted == "a store":  # as it would be with one that takes its time
+            (flight,) = cache._loads.flights.live["symphra", "g"]
+            flight.is_storing = True
+        threading.Timer(0.05, gate.may_end.set).start()
+        # It blocks the loop until the other thread has loaded.
+        assert cache.get_or_set("f", "unused") == ("own" if wanted == "a load" else True)
+        may_end.set()
+        assert await task == "loaded"
+
+    threads.submit(asyncio.run, main()).result(PATIENCE)
+    assert other.result(PATIENCE) == ("own" if wanted == "a load" else True)
