@@ -365,6 +365,33 @@ def test_who_wants_many_keys_is_not_made_to_lead_one_while_he_waits_for_another(
     asyncio.run(main())
 
 
+def test_two_loops_that_block_themselves_do_not_wait_for_each_other(
+    cache: CacheManager, threads: ThreadPoolExecutor
+) -> None:
+    led = threading.Barrier(2, timeout=PATIENCE)
+
+    async def main(own: str, other: str) -> tuple[object, object]:
+        may_end = asyncio.Event()
+
+        async def load() -> str:
+            await may_end.wait()
+            return own
+
+        task = asyncio.create_task(cache.aget_or_set(own, load))
+        await asyncio.sleep(0)
+        led.wait()
+        # Blocks the loop, and so the load of the other one's key.
+        got = cache.get_or_set(other, lambda: "instead")
+        may_end.set()
+        return got, await task
+
+    one = threads.submit(lambda: asyncio.run(main("a", "b")))
+    two = threads.submit(lambda: asyncio.run(main("b", "a")))
+    got, own = one.result(PATIENCE)
+    assert (own, two.result(PATIENCE)[1]) == ("a", "b")
+    assert "instead" in (got, two.result(PATIENCE)[0])
+
+
 @pytest.mark.parametrize("wanted", ["a load", "a store"])
 def test_nobody_waits_for_a_task_whose_loop_stands_still_until_he_goes_on(
     wanted: str, cache: CacheManager, threads: ThreadPoolExecutor
