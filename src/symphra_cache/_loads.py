@@ -195,7 +195,8 @@ def tell(flights: Flights, flight: Flight, caller: Caller, value: object) -> Non
 def kept_for_others(flights: Flights, value: object) -> Kept:
     """Return what is kept of a value for who waits, and how each makes his own of it.
 
-    So that one who changes his value changes nobody else's. What can't be copied is shared.
+    So that one who changes his value changes nobody else's, where the backend sees to that. What
+    can't be copied is shared.
     """
     try:
         return flights.isolate(value)

@@ -43,6 +43,11 @@ class Recording:
         """Return the items, none of which the program has seen."""
         return [kept if thaw is None else thaw(kept) for kept, thaw in self._kept]
 
+    def abandon(self) -> None:
+        """Keep nothing, for the generator has not come to its end."""
+        self._flights.leave(self.flight, self.flight.leader)
+        self._kept.clear()
+
     def __del__(self) -> None:
         # Not only in a `finally`: one whose event loop is closed never gets there.
         if hasattr(self, "flight"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,11 @@ from load_checks import PATIENCE, assert_nothing_is_left, auntil, until, waiting
 from symphra_cache import MISSING, CacheManager
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+
+class NoSuchRowError(Exception):
+    """What a generator raises."""
 
 
 class Scene:
@@ -139,6 +145,34 @@ async def test_who_waits_cancelled_at_any_await(
 
 
 @pytest.mark.parametrize("cancel", CANCELS)
+@pytest.mark.parametrize("name", LOADS[:3])  # one who refreshes does not wait
+async def test_who_waits_is_cancelled_and_then_who_loads(
+    cache: CacheManager, name: str, cancel: Callable[[Any], None]
+) -> None:
+    """The load is passed on to who is there still."""
+    for place in count(1):
+        scene = Scene(cache, place)
+        first = asyncio.ensure_future(scene.get_or_set())
+        await scene.wait_begun(first)
+        work = Interrupted(getattr(scene, name)(), place, cancel)
+        victim = asyncio.ensure_future(awaited(work))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        other = asyncio.ensure_future(scene.get_or_set())
+        async with asyncio.timeout(PATIENCE):
+            await auntil(lambda: waiting(cache))
+            first.cancel()
+            await asyncio.wait([first])
+            scene.may_end.set()
+            assert (await other)[0] == "loaded"
+            await asyncio.wait([victim])
+        assert victim.cancelled() or victim.result()[0] == "loaded"
+        assert_nothing_is_left(cache)
+        if work.waits < place:
+            break
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
 @pytest.mark.parametrize("when", ["loading", "storing"])
 async def test_an_invalidation_cancelled_at_any_await(
     cache: CacheManager, when: str, cancel: Callable[[Any], None]
@@ -165,6 +199,56 @@ async def test_an_invalidation_cancelled_at_any_await(
         assert await scene.cached() == (["loaded", 2] if kept is MISSING else kept)
         if work.waits < place:
             break
+
+
+@pytest.mark.parametrize("cancel", CANCELS)
+async def test_a_generator_cancelled_at_any_await(
+    cache: CacheManager, cancel: Callable[[Any], None]
+) -> None:
+    """It keeps all or nothing, and nothing is left though the cancelled task still is there."""
+    victims = []
+    for place in count(1):
+
+        @cache.cached(key=f"k{place}")
+        async def rows() -> AsyncIterator[int]:
+            for each in range(3):
+                await asyncio.sleep(0)
+                yield each
+
+        async def listed(rows: Callable[[], AsyncIterator[int]] = rows) -> list[int]:
+            return [each async for each in rows()]
+
+        work = Interrupted(listed(), place, cancel)
+        victims.append(asyncio.ensure_future(awaited(work)))
+        await asyncio.wait(victims, timeout=PATIENCE)
+        assert_nothing_is_left(cache)
+        kept = await cache.aget(f"k{place}", MISSING)
+        assert kept == [0, 1, 2] or (kept is MISSING and victims[-1].cancelled())
+        assert await listed() == [0, 1, 2] == await cache.aget(f"k{place}")
+        if work.waits < place:
+            break
+    assert sum(victim.cancelled() for victim in victims) > 2
+
+
+async def test_nothing_is_left_of_a_generator_whose_error_is_kept(cache: CacheManager) -> None:
+    @cache.cached
+    def rows() -> Iterator[int]:
+        yield 1
+        raise NoSuchRowError
+
+    @cache.cached
+    async def arows() -> AsyncIterator[int]:
+        yield 1
+        raise NoSuchRowError
+
+    with pytest.raises(NoSuchRowError) as first:
+        list(rows())
+    with pytest.raises(NoSuchRowError) as second:
+        print([each async for each in arows()])
+    assert_nothing_is_left(cache)
+    assert first.value.__traceback__
+    assert second.value.__traceback__
+    assert rows.stats() == arows.stats() == (0, 1, 1, 1)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -210,3 +294,33 @@ def test_a_thread_whose_loader_is_interrupted(
     assert len(runs) == 2
     assert_nothing_is_left(cache)
     assert cache.get("k") == calls["cached"]() == "loaded"
+
+
+def test_a_thread_that_waits_is_interrupted(cache: CacheManager) -> None:
+    """Then who loads is: the load is passed on to who is there still."""
+    may_end, victims = threading.Event(), []
+
+    def load() -> str:
+        assert may_end.wait(PATIENCE)
+        raise SystemExit
+
+    def wait() -> None:
+        victims.append(threading.get_ident())
+        with pytest.raises(KeyboardInterrupt):
+            cache.get_or_set("k", "not this")
+
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(cache.get_or_set, "k", load)
+        until(lambda: cache._loads.flights.live)
+        victim = pool.submit(wait)
+        until(lambda: waiting(cache) == 1)
+        interrupt = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        interrupt(ctypes.c_ulong(victims[0]), ctypes.py_object(KeyboardInterrupt))
+        victim.result(PATIENCE)
+        assert waiting(cache) == 0
+        other = pool.submit(cache.get_or_set, "k", "own")
+        until(lambda: waiting(cache) == 1)
+        may_end.set()
+        assert other.result(PATIENCE) == "own"
+        assert isinstance(first.exception(PATIENCE), SystemExit)
+    assert_nothing_is_left(cache)

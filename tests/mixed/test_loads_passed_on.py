@@ -18,7 +18,7 @@ from symphra_cache.backends import FileBackend, MemoryBackend
 from symphra_cache.serializers import PickleSerializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 
@@ -235,3 +235,25 @@ def test_a_refresh_runs_the_function_though_somebody_begins_to_load_meanwhile(
         late()
         assert refreshed.result(PATIENCE) == "new"
     assert memory.get("k") == "new"
+
+
+@pytest.mark.parametrize("isolation", ["shared", "copy"])
+async def test_who_waits_has_the_very_object_where_the_backend_shares_it(isolation: Any) -> None:
+    made: list[Any] = []
+
+    async def load() -> Any:
+        await asyncio.sleep(0.01)
+        made.append([[1]])
+        return made[0]
+
+    async with CacheManager(MemoryBackend(isolation=isolation)) as cache:
+        found = await asyncio.gather(*(cache.aget_or_set("k", load) for _ in range(3)))
+        found.append(await cache.aget("k"))
+        assert [one is made[0] for one in found] == [True] + [isolation == "shared"] * 3
+
+        @cache.cached
+        async def rows() -> AsyncIterator[Any]:
+            yield made
+
+        again = [[each async for each in rows()] for _ in range(2)]
+        assert (again[0][0] is again[1][0]) is (isolation == "shared")

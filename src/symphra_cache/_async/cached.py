@@ -87,8 +87,9 @@ class AsyncCachedOps(CachedState):
             async for item in source:
                 recording.add(item)
                 yield item
-        except Exception:
-            self.errors += 1
+        except BaseException as error:
+            recording.abandon()  # now, for who keeps the error keeps this frame
+            self.errors += isinstance(error, Exception)
             raise
         finally:
             await source.aclose()
