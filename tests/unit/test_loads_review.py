@@ -274,6 +274,26 @@ def test_who_missed_the_key_before_it_was_stored_does_not_load_it_once_more(
         assert calls == ["leader"]
 
 
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_new_ttl_of_the_old_value_does_not_keep_a_refresh_from_being_stored(
+    kind: str, tmp_path: Path
+) -> None:
+    backend = MemoryBackend() if kind == "memory" else FileBackend(tmp_path / "cache.db")
+    with CacheManager(backend) as cache:
+        loads = 0
+
+        @cache.cached(key="k")
+        def load() -> int:
+            nonlocal loads
+            loads += 1
+            cache.touch("k", 60)
+            return loads
+
+        assert load() == 1
+        assert load.refresh() == 2
+        assert load() == 2
+
+
 class Garbage:
     """Writes to the cache when the garbage collector comes."""
 
