@@ -81,7 +81,7 @@ class AsyncLoads(LoadsState):
         caller.waits_for = flight
         while not flight.is_over and flight.leader is not caller:
             await arung(caller)
-            if not self._flights.may_wait_on(flight, caller):
+            if not flight.is_over and not self._flights.may_wait_on(flight, caller):
                 break
         caller.waits_for = None
 
