@@ -152,8 +152,11 @@ def flights_alive() -> int:
     return sum(isinstance(each, Flight) for each in gc.get_objects())
 
 
-def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManager) -> None:
-    steps, before = 100, flights_alive()
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(
+    overlap: bool, cache: CacheManager
+) -> None:
+    steps, before = 400, flights_alive()
     alive = []
 
     async def main() -> None:
@@ -164,7 +167,11 @@ def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManag
             async def load() -> int:
                 if at < steps:
                     tasks.add(asyncio.create_task(later(at + 1)))
+                    # The next one begins while this one runs, or when it is over.
+                    for _ in range(3 if overlap else 0):
+                        await asyncio.sleep(0)
                 else:
+                    await asyncio.sleep(0.01)
                     tasks.clear()
                     alive.append(flights_alive() - before)
                     over.set()
@@ -173,7 +180,7 @@ def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManag
             await cache.aget_or_set(f"k{at}", load)
 
         async def later(at: int) -> None:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if overlap else 0.001)
             await step(at)
 
         await step(0)
