@@ -39,10 +39,10 @@ class Loader:
         self.begun = 0
 
     async def aload(self) -> Any:
+        made = self.made[min(self.begun, len(self.made) - 1)]  # whoever ends first
         self.begun += 1
         await asleep(self.seconds)
         self.calls += 1
-        made = self.made[min(self.calls, len(self.made)) - 1]
         if isinstance(made, Exception):
             raise made
         return made
