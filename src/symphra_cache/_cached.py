@@ -64,6 +64,21 @@ class FunctionStats(NamedTuple):
     errors: int
 
 
+class Counts:
+    """The counts of a decorated function; see `FunctionStats`.
+
+    Counted without a lock from any thread, see `symphra_cache._metrics.Counters`.
+    """
+
+    __slots__ = FunctionStats._fields
+
+    def __init__(self) -> None:
+        self.hits: int = 0
+        self.misses: int = 0
+        self.loads: int = 0
+        self.errors: int = 0
+
+
 class CachedState:
     """What both faces of a decorated function share.
 
@@ -78,8 +93,7 @@ class CachedState:
         original: the function.
         name: what messages call it.
         kind: what kind it is.
-        hits: see `FunctionStats`, like the other counts. Counted without a lock from any thread,
-            see `symphra_cache._metrics.Counters`.
+        counts: its counts.
     """
 
     def __init__(
@@ -97,10 +111,7 @@ class CachedState:
         self._loads: Any = loads
         self._key = key
         self._load = load
-        self.hits: int = 0
-        self.misses: int = 0
-        self.loads: int = 0
-        self.errors: int = 0
+        self.counts: Counts = Counts()
 
     def key_for(self, *args: Any, **kwargs: Any) -> str:
         """Return the key under which the result of a call is kept."""
@@ -108,7 +119,8 @@ class CachedState:
 
     def stats(self) -> FunctionStats:
         """Return the counts of this function in this process."""
-        return FunctionStats(self.hits, self.misses, self.loads, self.errors)
+        counts = self.counts
+        return FunctionStats(counts.hits, counts.misses, counts.loads, counts.errors)
 
     def checked(self, value: object) -> Any:
         """Return what the function made, unless it is nothing that can be kept.
@@ -146,12 +158,12 @@ class CachedState:
 
 def run(state: CachedState, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run a decorated function itself and return its value, for a generator all it yields."""
-    state.loads += 1
+    state.counts.loads += 1
     try:
         made = state.original(*args, **kwargs)
         return list(made) if state.kind.is_generator else state.checked(made)
     except Exception:
-        state.errors += 1
+        state.counts.errors += 1
         raise
 
 
@@ -159,12 +171,12 @@ async def arun(state: CachedState, args: tuple[Any, ...], kwargs: dict[str, Any]
     """Do the same with a function of any kind."""
     if not state.kind.is_async:
         return run(state, args, kwargs)
-    state.loads += 1
+    state.counts.loads += 1
     try:
         made = state.original(*args, **kwargs)
         if state.kind.is_generator:
             return [item async for item in made]
         return state.checked(await made)
     except Exception:
-        state.errors += 1
+        state.counts.errors += 1
         raise

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Inside: TypeAlias = "tuple[Flight, ...]"
 
-__all__ = ["NOBODY", "AsyncCaller", "Caller", "SyncCaller", "arung", "entered", "left", "rung"]
+__all__ = [
+    *("NOBODY", "AsyncCaller", "Caller", "SyncCaller", "arung", "blocked", "entered", "left"),
+    "rung",
+]
 
 # Seconds after which who waits looks whether who leads still can.
 _PATIENCE = 0.5
@@ -62,6 +65,9 @@ class Caller:
         raise NotImplementedError
 
 
+blocked: dict[int, SyncCaller] = {}
+"""Threads that wait for a load, and who waits there."""
+
 NOBODY = Caller(None)
 NOBODY.thread = 0  # none has this number
 
@@ -100,7 +106,11 @@ class AsyncCaller(Caller):
 
 def rung(caller: SyncCaller) -> None:
     """Wait until somebody wakes the thread, or until it is time to look after who leads."""
-    caller.bell.wait(_PATIENCE)
+    blocked[caller.thread] = caller
+    try:
+        caller.bell.wait(_PATIENCE)
+    finally:
+        blocked.pop(caller.thread, None)
     caller.bell.clear()
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from symphra_cache._callers import blocked
 from symphra_cache.exceptions import RecursiveLoadError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from symphra_cache._callers import Caller
     from symphra_cache._flights import Flight
 
@@ -18,25 +21,19 @@ def may_wait(flight: Flight, caller: Caller) -> bool:
     Raises:
         RecursiveLoadError: what he waits for waits for him.
     """
-    still = _standing_still(caller)
-    seen, due, may = {flight}, [flight], True
-    while due:
-        one = due.pop()
-        if one in caller.inside:
-            raise recursive(flight.name)
-        may = may and not (one.leader.loop is not None and one.leader.thread in still)
-        others = [other for other in tuple(one.waits_for) if other not in seen]
-        seen.update(others)
-        due += others
-    return may
+    needed = _needed([flight])
+    if not needed.isdisjoint(caller.inside):
+        raise recursive(flight.name)
+    return not _stand_still(needed, caller)
 
 
-def needs(leader: Caller, writer: Caller) -> bool:
-    """Tell whether who loads can't go on while a writer waits.
+def needs(flight: Flight, writer: Caller) -> bool:
+    """Tell whether a load can't go on while a writer waits for it.
 
-    He may be a task of a loop that stands still then, or below the writer on the stack.
+    Who leads it may be below the writer on the stack, or need a thread that stands still then.
     """
-    return leader.thread in _standing_still(writer)
+    is_below = writer.loop is None and flight.leader.thread == writer.thread
+    return is_below or _stand_still({flight}, writer)
 
 
 def recursive(name: tuple[str, str]) -> RecursiveLoadError:
@@ -48,23 +45,41 @@ def recursive(name: tuple[str, str]) -> RecursiveLoadError:
     )
 
 
-def _standing_still(caller: Caller) -> set[int]:
-    """Return the threads that stand still until a caller goes on.
-
-    His own, if it is he who blocks it, and those of all who block while they wait for loads that
-    he runs inside of.
-    """
-    threads = {caller.thread}
-    due = [*caller.inside]
-    seen = {*due}
+def _needed(flights: Iterable[Flight]) -> set[Flight]:
+    """Return loads with those that are waited for inside of them."""
+    due = [*flights]
+    needed = {*due}
     while due:
-        flight = due.pop()
-        for one in (flight.leader, *tuple(flight.waiting)):
-            if one.loop is None:
-                threads.add(one.thread)
-            others = [outer for outer in one.inside if outer not in seen]
-            seen.update(others)
-            due += others
-    if caller.loop is not None:  # which runs him right now
+        others = [one for one in tuple(due.pop().waits_for) if one not in needed]
+        needed.update(others)
+        due += others
+    return needed
+
+
+def _stand_still(needed: set[Flight], caller: Caller) -> bool:
+    """Tell whether one of the loads can't go on until a caller does, if he waits.
+
+    A task can't while its loop's thread is blocked: by the caller, by what he does it for, or by
+    somebody who waits for a load that can't go on either.
+    """
+    threads = {one.leader.thread for one in caller.inside if one.leader.loop is None}
+    if caller.loop is None:
+        threads.add(caller.thread)
+    else:  # which runs him right now
         threads.discard(caller.thread)
-    return threads
+    due = [*needed]
+    while due:
+        leader = due.pop().leader
+        if leader.loop is None:  # what he waits for is among the loads already
+            continue
+        if leader.thread in threads:
+            return True
+        other = blocked.get(leader.thread)
+        awaited = other.waits_for if other is not None and other is not caller else None
+        if awaited is not None:
+            more = _needed([awaited]) - needed
+            if not more.isdisjoint(caller.inside):
+                return True
+            needed |= more
+            due += more
+    return False

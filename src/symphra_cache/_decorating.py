@@ -97,7 +97,7 @@ def _looking_up(call: CallSource, key: str, state: CachedState, manager: Any) ->
         *lines,
         "try:",
         f"    if ({value} := {found}) is not {known('MISSING', MISSING)}:",
-        f"        {known('state', state)}.hits += 1",
+        f"        {known('counts', state.counts)}.hits += 1",
         f"        return {value}",
         f"except {known('unavailable', BackendUnavailableError)}:",
         "    pass",

@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
-from symphra_cache._callers import NOBODY
+from symphra_cache._callers import NOBODY, blocked
 from symphra_cache._circles import may_wait, needs, recursive
 from symphra_cache._forks import fork_aware
 from symphra_cache._isolation import frozen
@@ -158,7 +158,8 @@ class Flights:
             if not alone and any(one in caller.inside for one in others):
                 raise recursive(name)
             flight = None if alone else self._joinable.get(name)
-            if flight is not None and self._waits(flight, caller):
+            # A finalizer that runs in the middle of a step of ours must not wait there.
+            if flight is not None and not self._turn.is_nested and self._waits(flight, caller):
                 return flight
             own = Flight(name, caller, is_void=False)
             others.append(own)
@@ -355,10 +356,11 @@ class Flights:
         with self._turn:
             if not flight.is_storing or flight.leader.is_lost:
                 return False
-            if needs(flight.leader, writer):
+            if needs(flight, writer) or self._turn.is_nested:
                 flight.is_void = True  # who stores it will remove it
                 return False
             flight.writers.append(writer)
+            writer.waits_for = flight
             return True
 
     # --- forks ------------------------------------------------------------------------
@@ -384,6 +386,7 @@ class Flights:
         self._joinable.clear()
         self.writing.clear()
         self._sweeps.clear()
+        blocked.clear()
         self._turn = self._of_store or Turn()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from types import FunctionType, GeneratorType, MethodType
 
-from symphra_cache._ttl import checked_jitter, milliseconds, spread
+from symphra_cache._ttl import checked_jitter, milliseconds
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
 from symphra_cache.types import DEFAULT
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from symphra_cache._callers import Caller
     from symphra_cache._flights import Flight, Flights, Kept
+    from symphra_cache._metrics import Counters
     from symphra_cache._recordings import Recording
     from symphra_cache.types import TTL, TTLArgument
 
@@ -46,7 +47,7 @@ class Load:
         InvalidTTLError: ``ttl`` is wrong.
     """
 
-    __slots__ = ("_jitter", "_should_cache", "_ttl", "loader")
+    __slots__ = ("_should_cache", "_ttl", "jitter", "loader")
 
     def __init__(
         self,
@@ -65,23 +66,28 @@ class Load:
         self.loader: Any = loader
         self._ttl = ttl
         self._should_cache = should_cache
-        self._jitter = checked_jitter(jitter)
+        self.jitter: float = checked_jitter(jitter)
 
     def of(self, loader: Any) -> Load:
         """Return the same with another loader."""
         load = object.__new__(Load)
         load.loader, load._ttl = loader, self._ttl
-        load._should_cache, load._jitter = self._should_cache, self._jitter
+        load._should_cache, load.jitter = self._should_cache, self.jitter
         return load
 
     def is_kept(self, value: Any) -> bool:
         """Tell whether a value is to be stored."""
         return self._should_cache is None or bool(self._should_cache(value))
 
-    def lifetime(self, value: Any, default: TTL) -> TTL:
-        """Return the time that a value is stored for."""
-        ttl = self._ttl(value) if callable(self._ttl) else self._ttl
-        return spread(default if ttl is DEFAULT else ttl, self._jitter)  # type: ignore[arg-type]
+    def ttl_of(self, value: Any, default: TTL) -> TTL:
+        """Return the time that a value is stored for, before it is spread."""
+        if not callable(self._ttl):
+            return default if self._ttl is DEFAULT else self._ttl  # type: ignore[return-value]
+        ttl: Any = self._ttl(value)
+        if ttl is DEFAULT:
+            return default
+        milliseconds(ttl)  # refuses what is none
+        return ttl  # type: ignore[no-any-return]
 
 
 class AsyncLoad(Load):
@@ -114,17 +120,21 @@ class LoadsState:
         keyspace: the namespace's; what is stored by it voids no load.
         path: of the namespace.
         default_ttl: for what is stored without one.
+        counters: the manager's.
 
     Attributes:
         flights: those of the backend.
     """
 
-    def __init__(self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL) -> None:
+    def __init__(
+        self, flights: Flights, keyspace: Any, path: str, default_ttl: TTL, counters: Counters
+    ) -> None:
         self.flights: Flights = flights
         self._flights = flights
         self._keyspace: Any = keyspace
         self._path = path
         self._default_ttl = default_ttl
+        self._counters = counters
 
     def recording(self, key: str, caller: Caller) -> Recording:
         """Begin to keep what a generator yields."""

@@ -190,7 +190,7 @@ class MemoryKeyspaceState:
             if entry is None:
                 return False
             size = 0 if store.sizes is None else store.sizes.of(name)
-            displaced = self._put(name, entry[0], entry[2], lifetime, size)
+            displaced = self._put(name, entry[0], entry[2], lifetime, size, voids=False)
         del displaced
         return True
 

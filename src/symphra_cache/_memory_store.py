@@ -48,6 +48,7 @@ if TYPE_CHECKING:
             lifetime: int | None,
             size: int = 0,
             like: Entry | None = None,
+            voids: bool = True,
         ) -> object: ...
 
 
@@ -239,8 +240,9 @@ def putter(store: MemoryStore) -> Put:
         A function of the entry's name, of what is kept of the value, of how a caller's value is
         made of that (``None``: it is the value), of the ms until it expires (``None``: never)
         and of its bytes, if the store counts bytes. ``like`` is an entry whose expiry it takes
-        instead. Storing counts as a use. Returned is what was displaced: finalizers of values
-        run when the caller lets go of it, which is after the turn.
+        instead; ``voids`` tells whether it is a write that no load under way may undo. Storing
+        counts as a use. Returned is what was displaced: finalizers of values run when the caller
+        lets go of it, which is after the turn.
     """
     # Hot path: variables of a closure cost less than attributes, and what `Turn` does as a
     # context manager costs less written out.
@@ -257,6 +259,7 @@ def putter(store: MemoryStore) -> Put:
         lifetime: int | None,
         size: int = 0,
         like: Entry | None = None,
+        voids: bool = True,
     ) -> object:
         deadline = queued = gone = None
         displaced: object = None
@@ -292,7 +295,7 @@ def putter(store: MemoryStore) -> Put:
                     ordered.move_to_end(name)
             else:
                 put_used(name, (kept, deadline, thaw, queued))
-            if loads:
+            if loads and voids:
                 void_loads(name)
         finally:
             if outermost:

@@ -40,6 +40,11 @@ class Turn:
         self.owner: int = 0
         self._nested = 0
 
+    @property
+    def is_nested(self) -> bool:
+        """Whether who has it has it twice: he must not wait for anybody who needs it."""
+        return self._nested > 0
+
     def __enter__(self) -> None:
         me = get_ident()
         while self.owner:

@@ -192,7 +192,7 @@ class CacheManager(AsyncManagerOps, SyncManagerOps, AsyncManagerLoads, SyncManag
             stored: Keyspace = DegradingKeyspace(self._backend, path, self._counters)
         else:
             stored = self._backend.keyspace(path, self._counters)
-        self._loads = Loads(flights, stored, path, self._default_ttl)
+        self._loads = Loads(flights, stored, path, self._default_ttl, self._counters)
         return watched(stored, flights, path)
 
     def _bind(self) -> None:

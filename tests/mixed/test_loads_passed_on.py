@@ -160,6 +160,40 @@ def test_who_stores_may_be_the_one_who_writes(
         assert_nothing_is_left(cache)
 
 
+@pytest.mark.parametrize("does", ["delete", "get_or_set"])
+def test_a_finalizer_waits_for_nobody_in_the_middle_of_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str
+) -> None:
+    """Whom it would wait for needs the very turn that its thread has."""
+    may_end, begun = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        assert may_end.wait(PATIENCE)
+
+    def load() -> Any:
+        if does == "get_or_set":
+            wait()
+        return Meddling()
+
+    def finalize() -> Any:
+        with cache._loads.flights._turn:
+            return cache.delete("k") if does == "delete" else cache.get_or_set("k", "own")
+
+    if does == "delete":
+        monkeypatch.setattr(Meddling, "does", wait)
+    backend = FileBackend(tmp_path / "cache.db", serializer=PickleSerializer(secret=b"s" * 32))
+    with CacheManager(backend) as cache, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(cache.get_or_set, "k", load)
+        assert begun.wait(PATIENCE)
+        found = in_time(finalize)
+        may_end.set()
+        assert isinstance(first.result(PATIENCE), Meddling)
+        assert found == (False if does == "delete" else "own")
+        assert cache.get("k", MISSING) == (MISSING if does == "delete" else "unpickled")
+        assert_nothing_is_left(cache)
+
+
 @pytest.mark.parametrize("write", ["set", "clear"])
 def test_who_stores_many_may_write_what_he_has_stored(memory: CacheManager, write: str) -> None:
     def is_kept(value: object) -> bool:

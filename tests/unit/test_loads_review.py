@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from load_checks import PATIENCE, assert_nothing_is_left, until, waiting
 from symphra_cache import CacheManager, RecursiveLoadError
 from symphra_cache._flights import Flight, Flights
 from symphra_cache.backends import FileBackend, MemoryBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-PATIENCE = 30
 
 
 @pytest.fixture
@@ -38,31 +37,18 @@ def threads() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def waiting(cache: CacheManager, key: str) -> int:
-    flights = cache._loads.flights.live.get((cache._path, key), [])
-    return sum(len(one.waiting) for one in flights)
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "that never happened"
-        time.sleep(0.001)
-
-
 class Gate:
     """A loader that waits until it may go on."""
 
-    def __init__(self, value: object = "loaded", then: Callable[[], object] | None = None) -> None:
+    def __init__(self, value: object = "loaded") -> None:
         self.value = value
-        self.then = then
         self.begun = threading.Event()
         self.may_end = threading.Event()
 
     def __call__(self) -> object:
         self.begun.set()
         assert self.may_end.wait(PATIENCE)
-        return self.value if self.then is None else self.then()
+        return self.value
 
 
 # --- what the program's own code does in the middle of a load ---------------------------------
@@ -93,7 +79,7 @@ def test_an_interrupt_while_a_value_is_copied_for_who_waits_leaves_no_load_behin
     with pytest.raises(KeyboardInterrupt):
         leader.result(PATIENCE)
     assert isinstance(waiter.result(PATIENCE), Interrupting)
-    assert not cache._loads.flights.live
+    assert_nothing_is_left(cache)
 
 
 @pytest.mark.parametrize("name", ["get_or_set", "get_or_set_many"])
@@ -109,7 +95,7 @@ def test_an_interrupt_at_the_end_of_joining_leaves_no_load_behind(
     sys.setprofile(interrupt)
     with pytest.raises(KeyboardInterrupt):
         call("k" if name == "get_or_set" else ["k"], {})
-    assert not cache._loads.flights.live
+    assert_nothing_is_left(cache)
     assert cache.get_or_set("k", lambda: 2) == 2
 
 
@@ -166,8 +152,11 @@ def flights_alive() -> int:
     return sum(isinstance(each, Flight) for each in gc.get_objects())
 
 
-def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManager) -> None:
-    steps, before = 100, flights_alive()
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(
+    overlap: bool, cache: CacheManager
+) -> None:
+    steps, before = 400, flights_alive()
     alive = []
 
     async def main() -> None:
@@ -178,7 +167,11 @@ def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManag
             async def load() -> int:
                 if at < steps:
                     tasks.add(asyncio.create_task(later(at + 1)))
+                    # The next one begins while this one runs, or when it is over.
+                    for _ in range(3 if overlap else 0):
+                        await asyncio.sleep(0)
                 else:
+                    await asyncio.sleep(0.01)
                     tasks.clear()
                     alive.append(flights_alive() - before)
                     over.set()
@@ -187,7 +180,7 @@ def test_a_chain_of_tasks_that_load_keeps_no_load_but_the_last(cache: CacheManag
             await cache.aget_or_set(f"k{at}", load)
 
         async def later(at: int) -> None:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0 if overlap else 0.001)
             await step(at)
 
         await step(0)
@@ -274,6 +267,26 @@ def test_who_missed_the_key_before_it_was_stored_does_not_load_it_once_more(
         assert calls == ["leader"]
 
 
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_a_new_ttl_of_the_old_value_does_not_keep_a_refresh_from_being_stored(
+    kind: str, tmp_path: Path
+) -> None:
+    backend = MemoryBackend() if kind == "memory" else FileBackend(tmp_path / "cache.db")
+    with CacheManager(backend) as cache:
+        loads = 0
+
+        @cache.cached(key="k")
+        def load() -> int:
+            nonlocal loads
+            loads += 1
+            cache.touch("k", 60)
+            return loads
+
+        assert load() == 1
+        assert load.refresh() == 2
+        assert load() == 2
+
+
 class Garbage:
     """Writes to the cache when the garbage collector comes."""
 
@@ -330,69 +343,3 @@ def test_without_isolation_who_waits_gets_the_very_object(threads: ThreadPoolExe
         until(lambda: waiting(cache, "k"))
         gate.may_end.set()
         assert leader.result(PATIENCE) is waiter.result(PATIENCE) is cache.get("k")
-
-
-# --- waits that would never end ---------------------------------------------------------------
-
-
-def test_who_wants_many_keys_is_not_made_to_lead_one_while_he_waits_for_another(
-    cache: CacheManager,
-) -> None:
-    async def main() -> None:
-        gate = asyncio.Event()
-
-        async def load_c() -> Any:
-            await gate.wait()
-            return await cache.aget_or_set("b", "of c")
-
-        async def until_waiting(key: str, count: int) -> None:
-            await asyncio.to_thread(until, lambda: waiting(cache, key) >= count)
-
-        leader = asyncio.create_task(cache.aget_or_set("b", asyncio.Event().wait))
-        of_c = asyncio.create_task(cache.aget_or_set("c", load_c))
-        await asyncio.sleep(0)
-        many = asyncio.create_task(
-            cache.aget_or_set_many(["c", "b"], lambda keys: dict.fromkeys(keys, "of many"))
-        )
-        await until_waiting("b", 1)
-        gate.set()
-        await until_waiting("b", 2)
-        leader.cancel()
-        async with asyncio.timeout(PATIENCE):
-            assert await of_c == "of c"
-            assert await many == {"c": "of c", "b": "of c"}
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize("wanted", ["a load", "a store"])
-def test_nobody_waits_for_a_task_whose_loop_stands_still_until_he_goes_on(
-    wanted: str, cache: CacheManager, threads: ThreadPoolExecutor
-) -> None:
-    def then() -> object:
-        return cache.get_or_set("g", "own") if wanted == "a load" else cache.set("g", "own")
-
-    gate = Gate(then=then)
-    other = threads.submit(cache.get_or_set, "f", gate)
-    assert gate.begun.wait(PATIENCE)
-
-    async def main() -> None:
-        may_end = asyncio.Event()
-
-        async def load() -> str:
-            await may_end.wait()
-            return "loaded"
-
-        task = asyncio.create_task(cache.aget_or_set("g", load))
-        await asyncio.sleep(0)
-        if wanted == "a store":  # as it would be with one that takes its time
-            (flight,) = cache._loads.flights.live["symphra", "g"]
-            flight.is_storing = True
-        threading.Timer(0.05, gate.may_end.set).start()
-        # It blocks the loop until the other thread has loaded.
-        assert cache.get_or_set("f", "unused") == ("own" if wanted == "a load" else True)
-        may_end.set()
-        assert await task == "loaded"
-
-    threads.submit(asyncio.run, main()).result(PATIENCE)
-    assert other.result(PATIENCE) == ("own" if wanted == "a load" else True)

@@ -65,7 +65,7 @@ class AsyncCachedOps(CachedState):
 
     async def amissed(self, key: str, ended: int, /, *args: Any, **kwargs: Any) -> Any:
         """Load what a call has missed, or wait for who does already."""
-        self.misses += 1
+        self.counts.misses += 1
         return await self._loads.aload(key, self._load.of(partial(arun, self, args, kwargs)), ended)
 
     async def astreamed(self, key: str, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
@@ -75,12 +75,12 @@ class AsyncCachedOps(CachedState):
         except BackendUnavailableError:
             kept = MISSING
         if type(kept) is list:
-            self.hits += 1
+            self.counts.hits += 1
             for item in kept:
                 yield item
             return
-        self.misses += 1
-        self.loads += 1
+        self.counts.misses += 1
+        self.counts.loads += 1
         recording = self._loads.recording(key, AsyncCaller())
         source = self.original(*args, **kwargs)
         try:
@@ -89,7 +89,7 @@ class AsyncCachedOps(CachedState):
                 yield item
         except BaseException as error:
             recording.abandon()  # now, for who keeps the error keeps this frame
-            self.errors += isinstance(error, Exception)
+            self.counts.errors += isinstance(error, Exception)
             raise
         finally:
             await source.aclose()

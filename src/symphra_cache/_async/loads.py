@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from symphra_cache._callers import AsyncCaller, arung, entered, left
 from symphra_cache._keys import checked_keys
 from symphra_cache._loads import LoadsState, acalled, checked_result, shared_outcome, tell
+from symphra_cache._ttl import spread
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
 
@@ -37,6 +40,14 @@ class AsyncLoads(LoadsState):
             return await self._keyspace.aget(key, MISSING)
         except BackendUnavailableError:  # which the keyspace has counted
             return MISSING
+
+    async def _aread_again(self, key: str) -> Any:
+        """Look once more; to find nothing once more is no second miss."""
+        errors = self._counters.errors
+        value = await self._aread(key)
+        if value is MISSING and self._counters.errors == errors:
+            self._counters.misses -= 1
+        return value
 
     async def arefresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
@@ -81,7 +92,7 @@ class AsyncLoads(LoadsState):
         caller.waits_for = flight
         while not flight.is_over and flight.leader is not caller:
             await arung(caller)
-            if not self._flights.may_wait_on(flight, caller):
+            if not flight.is_over and not self._flights.may_wait_on(flight, caller):
                 break
         caller.waits_for = None
 
@@ -94,7 +105,7 @@ class AsyncLoads(LoadsState):
             # Somebody may have stored it since it was looked for.
             value = MISSING
             if ended is not None and ended != self._flights.ended:
-                value = await self._aread(key)
+                value = await self._aread_again(key)
             if value is MISSING:
                 value = await acalled(load.loader)
                 await self._astore(caller, load, {flight: value})
@@ -109,36 +120,47 @@ class AsyncLoads(LoadsState):
     async def _astore(self, caller: AsyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
         """Store what was loaded, but for keys that were written meanwhile."""
         # The program's own functions first: a write of theirs would wait for what is being stored.
-        lifetimes = {
-            flight: load.lifetime(value, self._default_ttl)
+        ttls = {
+            flight: load.ttl_of(value, self._default_ttl)
             for flight, value in loaded.items()
             if load.is_kept(value)
         }
-        for flight, lifetime in lifetimes.items():
-            await self._astore_one(flight, caller, loaded[flight], lifetime)
-
-    async def _astore_one(
-        self, flight: Flight, caller: AsyncCaller, value: Any, lifetime: TTL
-    ) -> None:
-        key = flight.name[1]
-
-        def may_store() -> bool:
-            return self._flights.may_store(flight, caller)
-
         try:
             if hasattr(self._keyspace, "aset_if"):
-                await self._keyspace.aset_if(may_store, key, value, lifetime)
-            elif may_store():
-                await self._keyspace.aset(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `needs`
-                    await self._keyspace.adelete(key)
+                for flight, ttl in ttls.items():
+                    may_store = partial(self._flights.may_store, flight, caller)
+                    lifetime = spread(ttl, load.jitter)
+                    await self._keyspace.aset_if(
+                        may_store, flight.name[1], loaded[flight], lifetime
+                    )
+            else:
+                mine = {one: ttls[one] for one in ttls if self._flights.may_store(one, caller)}
+                await self._astore_by_ttl(mine, load.jitter, loaded)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same
         except Exception:
             raise
         except BaseException:
-            tell(self._flights, flight, caller, value)
+            for flight, value in loaded.items():
+                tell(self._flights, flight, caller, value)
             raise
+
+    async def _astore_by_ttl(
+        self, ttls: dict[Flight, TTL], jitter: float, loaded: dict[Flight, Any]
+    ) -> None:
+        """Store what has one ttl by one call."""
+        entries_of: dict[TTL, dict[str, Any]] = {}
+        for flight, ttl in ttls.items():
+            entries_of.setdefault(ttl, {})[flight.name[1]] = loaded[flight]
+        for ttl, entries in entries_of.items():
+            if len(entries) > 1:
+                await self._keyspace.aset_many(entries, ttl, jitter=jitter)
+            else:
+                ((key, value),) = entries.items()
+                await self._keyspace.aset(key, value, spread(ttl, jitter))
+        voided = [flight.name[1] for flight in ttls if flight.is_void]
+        if voided:  # by who could not wait; see `needs`
+            await self._keyspace.adelete_many(voided)
 
     async def akeep(self, flight: Flight, load: Load, value: Any) -> None:
         """Store what somebody has loaded who led a flight alone, and end it."""

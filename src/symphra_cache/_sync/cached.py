@@ -65,7 +65,7 @@ class SyncCachedOps(CachedState):
 
     def missed(self, key: str, ended: int, /, *args: Any, **kwargs: Any) -> Any:
         """Load what a call has missed, or wait for who does already."""
-        self.misses += 1
+        self.counts.misses += 1
         return self._loads.load(key, self._load.of(partial(run, self, args, kwargs)), ended)
 
     def streamed(self, key: str, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -75,12 +75,12 @@ class SyncCachedOps(CachedState):
         except BackendUnavailableError:
             kept = MISSING
         if type(kept) is list:
-            self.hits += 1
+            self.counts.hits += 1
             for item in kept:
                 yield item
             return
-        self.misses += 1
-        self.loads += 1
+        self.counts.misses += 1
+        self.counts.loads += 1
         recording = self._loads.recording(key, SyncCaller())
         source = self.original(*args, **kwargs)
         try:
@@ -89,7 +89,7 @@ class SyncCachedOps(CachedState):
                 yield item
         except BaseException as error:
             recording.abandon()  # now, for who keeps the error keeps this frame
-            self.errors += isinstance(error, Exception)
+            self.counts.errors += isinstance(error, Exception)
             raise
         finally:
             source.close()

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from symphra_cache._callers import SyncCaller, rung, entered, left
 from symphra_cache._keys import checked_keys
 from symphra_cache._loads import LoadsState, called, checked_result, shared_outcome, tell
+from symphra_cache._ttl import spread
 from symphra_cache.exceptions import BackendUnavailableError, CacheClosedError
 from symphra_cache.types import MISSING
 
@@ -37,6 +40,14 @@ class SyncLoads(LoadsState):
             return self._keyspace.get(key, MISSING)
         except BackendUnavailableError:  # which the keyspace has counted
             return MISSING
+
+    def _read_again(self, key: str) -> Any:
+        """Look once more; to find nothing once more is no second miss."""
+        errors = self._counters.errors
+        value = self._read(key)
+        if value is MISSING and self._counters.errors == errors:
+            self._counters.misses -= 1
+        return value
 
     def refresh(self, key: str, load: Load) -> Any:
         """Load a value now, whatever is stored; nobody gets what began to be loaded before."""
@@ -81,7 +92,7 @@ class SyncLoads(LoadsState):
         caller.waits_for = flight
         while not flight.is_over and flight.leader is not caller:
             rung(caller)
-            if not self._flights.may_wait_on(flight, caller):
+            if not flight.is_over and not self._flights.may_wait_on(flight, caller):
                 break
         caller.waits_for = None
 
@@ -94,7 +105,7 @@ class SyncLoads(LoadsState):
             # Somebody may have stored it since it was looked for.
             value = MISSING
             if ended is not None and ended != self._flights.ended:
-                value = self._read(key)
+                value = self._read_again(key)
             if value is MISSING:
                 value = called(load.loader)
                 self._store(caller, load, {flight: value})
@@ -109,36 +120,47 @@ class SyncLoads(LoadsState):
     def _store(self, caller: SyncCaller, load: Load, loaded: dict[Flight, Any]) -> None:
         """Store what was loaded, but for keys that were written meanwhile."""
         # The program's own functions first: a write of theirs would wait for what is being stored.
-        lifetimes = {
-            flight: load.lifetime(value, self._default_ttl)
+        ttls = {
+            flight: load.ttl_of(value, self._default_ttl)
             for flight, value in loaded.items()
             if load.is_kept(value)
         }
-        for flight, lifetime in lifetimes.items():
-            self._store_one(flight, caller, loaded[flight], lifetime)
-
-    def _store_one(
-        self, flight: Flight, caller: SyncCaller, value: Any, lifetime: TTL
-    ) -> None:
-        key = flight.name[1]
-
-        def may_store() -> bool:
-            return self._flights.may_store(flight, caller)
-
         try:
             if hasattr(self._keyspace, "set_if"):
-                self._keyspace.set_if(may_store, key, value, lifetime)
-            elif may_store():
-                self._keyspace.set(key, value, lifetime)
-                if flight.is_void:  # by who could not wait; see `needs`
-                    self._keyspace.delete(key)
+                for flight, ttl in ttls.items():
+                    may_store = partial(self._flights.may_store, flight, caller)
+                    lifetime = spread(ttl, load.jitter)
+                    self._keyspace.set_if(
+                        may_store, flight.name[1], loaded[flight], lifetime
+                    )
+            else:
+                mine = {one: ttls[one] for one in ttls if self._flights.may_store(one, caller)}
+                self._store_by_ttl(mine, load.jitter, loaded)
         except (BackendUnavailableError, CacheClosedError):
             return  # who loads has the value all the same
         except Exception:
             raise
         except BaseException:
-            tell(self._flights, flight, caller, value)
+            for flight, value in loaded.items():
+                tell(self._flights, flight, caller, value)
             raise
+
+    def _store_by_ttl(
+        self, ttls: dict[Flight, TTL], jitter: float, loaded: dict[Flight, Any]
+    ) -> None:
+        """Store what has one ttl by one call."""
+        entries_of: dict[TTL, dict[str, Any]] = {}
+        for flight, ttl in ttls.items():
+            entries_of.setdefault(ttl, {})[flight.name[1]] = loaded[flight]
+        for ttl, entries in entries_of.items():
+            if len(entries) > 1:
+                self._keyspace.set_many(entries, ttl, jitter=jitter)
+            else:
+                ((key, value),) = entries.items()
+                self._keyspace.set(key, value, spread(ttl, jitter))
+        voided = [flight.name[1] for flight in ttls if flight.is_void]
+        if voided:  # by who could not wait; see `needs`
+            self._keyspace.delete_many(voided)
 
     def keep(self, flight: Flight, load: Load, value: Any) -> None:
         """Store what somebody has loaded who led a flight alone, and end it."""

@@ -39,10 +39,10 @@ class Loader:
         self.begun = 0
 
     def load(self) -> Any:
+        made = self.made[min(self.begun, len(self.made) - 1)]  # whoever ends first
         self.begun += 1
         sleep(self.seconds)
         self.calls += 1
-        made = self.made[min(self.calls, len(self.made)) - 1]
         if isinstance(made, Exception):
             raise made
         return made
@@ -333,6 +333,36 @@ def test_what_is_missing_of_many_is_loaded_by_one_call(cache: CacheManager) -> N
     assert cache.get_or_set_many(["a", "b"], loader.load) == {"a": "A", "b": "stored"}
     assert cache.get_or_set_many([], loader.load) == {}
     assert len(loader.asked) == 1
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_many_are_stored_with_the_ttl_of_each(cache: CacheManager, jitter: float) -> None:
+    def ttl(value: int) -> float | None:
+        return (None, 100.0, 200.0)[value % 3]
+
+    wanted = {f"k{number}": number for number in range(9)}
+    found = cache.get_or_set_many(wanted, lambda keys: wanted, ttl=ttl, jitter=jitter)
+    assert found == wanted
+    for key, number in wanted.items():
+        left = cache.ttl(key)
+        expected = ttl(number)
+        if expected is None or left is None:
+            assert left == expected
+        else:
+            assert expected * (1 - jitter) - 5 < left <= expected * (1 + jitter)
+    assert cache.stats().sets == 9
+
+
+def test_a_miss_that_is_loaded_is_one_miss(cache: CacheManager) -> None:
+    @cache.cached
+    def twice(number: int) -> int:
+        return 2 * number
+
+    for number in range(5):
+        assert twice(number) == 2 * number
+        cache.get_or_set(f"k{number}", number)
+    cache.get_or_set_many(["a", "b"], lambda keys: dict.fromkeys(keys, 1))
+    assert (cache.stats().misses, cache.stats().hits) == (12, 0)
 
 
 def test_what_the_loader_leaves_out_is_left_out(cache: CacheManager) -> None:
