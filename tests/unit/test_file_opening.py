@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from symphra_cache import CacheManager, ConfigurationError, ForeignFileError
+from symphra_cache import CacheManager, ConfigurationError, ForeignFileError, _sqlite_files
 from symphra_cache.backends import FileBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from faces import Caller
 
 
 def write_text(path: Path) -> None:
@@ -230,3 +232,27 @@ def test_processes_that_make_the_same_new_file_at_once_all_succeed(tmp_path: Pat
             assert child.returncode == 0, complaint
         with CacheManager(FileBackend(path)) as cache:
             assert cache.count() == 8
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_file_that_is_moved_aside_while_it_is_opened_is_made_anew(
+    tmp_path: Path, call: Caller, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    path = tmp_path / "cache.db"
+    with CacheManager(FileBackend(path)) as cache:
+        cache.set("old", 1)
+    moved: list[Path] = []
+
+    def missing(place: str) -> bool:
+        is_missing = look(place)
+        # What another process does, in the moment after the look.
+        if not is_missing and len(moved) < times:
+            moved.append(path.rename(tmp_path / f"aside-{len(moved)}"))
+        return is_missing
+
+    look = _sqlite_files._is_missing_or_empty
+    monkeypatch.setattr(_sqlite_files, "_is_missing_or_empty", missing)
+    with CacheManager(FileBackend(path)) as cache:
+        assert call(cache, "set", "k", 2) is True
+        assert (call(cache, "get", "k"), call(cache, "get", "old")) == (2, None)
+    assert len(moved) == times

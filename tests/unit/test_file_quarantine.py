@@ -26,7 +26,6 @@ from symphra_cache import (
     CacheManager,
     ConfigurationError,
     ForeignFileError,
-    _sqlite_files,
 )
 from symphra_cache.backends import FileBackend
 
@@ -249,30 +248,6 @@ def test_processes_that_notice_at_once_move_the_file_once(
             assert len(moved_aside(path)) == 1
             with CacheManager(FileBackend(path)) as cache:
                 assert cache.count() == 8, "the good new file was moved away, or its log was lost"
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_file_that_is_moved_aside_while_it_is_opened_is_made_anew(
-    tmp_path: Path, call: Caller, monkeypatch: pytest.MonkeyPatch, times: int
-) -> None:
-    path = tmp_path / "cache.db"
-    with CacheManager(FileBackend(path)) as cache:
-        cache.set("old", 1)
-    moved: list[Path] = []
-
-    def missing(place: str) -> bool:
-        is_missing = look(place)
-        # What another process does, in the moment after the look.
-        if not is_missing and len(moved) < times:
-            moved.append(path.rename(tmp_path / f"aside-{len(moved)}"))
-        return is_missing
-
-    look = _sqlite_files._is_missing_or_empty
-    monkeypatch.setattr(_sqlite_files, "_is_missing_or_empty", missing)
-    with CacheManager(FileBackend(path)) as cache:
-        assert call(cache, "set", "k", 2) is True
-        assert (call(cache, "get", "k"), call(cache, "get", "old")) == (2, None)
-    assert len(moved) == times
 
 
 def other_database(folder: Path) -> bytes:

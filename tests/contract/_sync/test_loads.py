@@ -20,7 +20,7 @@ from ..acompat import race, sleep, spawn
 from ..compare import difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from symphra_cache import CacheManager
 
@@ -305,54 +305,6 @@ def test_loads_may_be_nested(cache: CacheManager) -> None:
     assert cache.get_or_set("outer", load) == [1, 1]
 
 
-# --- many ---------------------------------------------------------------------------------
-
-
-class ManyLoader:
-    """Notes what it was asked for."""
-
-    def __init__(self, left_out: Iterable[str] = (), seconds: float = 0.0) -> None:
-        self.left_out = set(left_out)
-        self.seconds = seconds
-        self.asked: list[list[str]] = []
-
-    def load(self, keys: list[str]) -> dict[str, Any]:
-        self.asked.append(list(keys))
-        sleep(self.seconds)
-        return {key: key.upper() for key in reversed(keys) if key not in self.left_out}
-
-
-def test_what_is_missing_of_many_is_loaded_by_one_call(cache: CacheManager) -> None:
-    loader = ManyLoader()
-    cache.set("b", "stored")
-    found = cache.get_or_set_many(["c", "b", "a", "c"], loader.load, ttl=60)
-    assert list(found.items()) == [("c", "C"), ("b", "stored"), ("a", "A")]
-    assert loader.asked == [["c", "a"]]
-    assert cache.get_many(["a", "b", "c"]) == {"a": "A", "b": "stored", "c": "C"}
-    assert 0 < (cache.ttl("a") or 0) <= 60
-    assert cache.get_or_set_many(["a", "b"], loader.load) == {"a": "A", "b": "stored"}
-    assert cache.get_or_set_many([], loader.load) == {}
-    assert len(loader.asked) == 1
-
-
-@pytest.mark.parametrize("jitter", [0.0, 0.1])
-def test_many_are_stored_with_the_ttl_of_each(cache: CacheManager, jitter: float) -> None:
-    def ttl(value: int) -> float | None:
-        return (None, 100.0, 200.0)[value % 3]
-
-    wanted = {f"k{number}": number for number in range(9)}
-    found = cache.get_or_set_many(wanted, lambda keys: wanted, ttl=ttl, jitter=jitter)
-    assert found == wanted
-    for key, number in wanted.items():
-        left = cache.ttl(key)
-        expected = ttl(number)
-        if expected is None or left is None:
-            assert left == expected
-        else:
-            assert expected * (1 - jitter) - 5 < left <= expected * (1 + jitter)
-    assert cache.stats().sets == 9
-
-
 def test_a_miss_that_is_loaded_is_one_miss(cache: CacheManager) -> None:
     @cache.cached
     def twice(number: int) -> int:
@@ -363,61 +315,6 @@ def test_a_miss_that_is_loaded_is_one_miss(cache: CacheManager) -> None:
         cache.get_or_set(f"k{number}", number)
     cache.get_or_set_many(["a", "b"], lambda keys: dict.fromkeys(keys, 1))
     assert (cache.stats().misses, cache.stats().hits) == (12, 0)
-
-
-def test_what_the_loader_leaves_out_is_left_out(cache: CacheManager) -> None:
-    loader = ManyLoader(left_out=["b"])
-    assert cache.get_or_set_many(["a", "b"], loader.load) == {"a": "A"}
-    assert cache.get("b", MISSING) is MISSING
-    assert cache.get_or_set_many(["a", "b"], loader.load) == {"a": "A"}
-    assert loader.asked == [["a", "b"], ["b"]]
-
-
-def test_what_the_loader_adds_is_ignored(cache: CacheManager) -> None:
-    assert cache.get_or_set_many(["a"], lambda keys: {"a": 1, "z": 2}) == {"a": 1}
-    assert cache.get("z", MISSING) is MISSING
-
-
-def test_many_at_once_share_loads(cache: CacheManager) -> None:
-    loader = ManyLoader(seconds=SOON)
-    single = Loader("C", seconds=SOON)
-
-    def call(who: int) -> Any:
-        if who % 3 == 0:
-            return cache.get_or_set_many(["a", "b", "c"], loader.load)
-        if who % 3 == 1:
-            return cache.get_or_set_many(["c", "b", "d"], loader.load)
-        return {"c": cache.get_or_set("c", single.load)}
-
-    answers = race(call)
-    for who, answer in enumerate(answers):
-        wanted = (["a", "b", "c"], ["c", "b", "d"], ["c"])[who % 3]
-        assert answer == {key: key.upper() for key in wanted}
-    asked = [key for keys in loader.asked for key in keys]
-    assert len(asked) == len(set(asked))
-    assert single.calls + asked.count("c") == 1
-
-
-def test_who_waits_for_a_key_that_was_left_out_loads_it(cache: CacheManager) -> None:
-    loader = ManyLoader(left_out=["a"], seconds=0.2)
-    running = spawn(lambda: cache.get_or_set_many(["a", "b"], loader.load))
-    until(lambda: loader.asked)
-    assert cache.get_or_set("a", "own") == "own"
-    assert running.finish() == {"b": "B"}
-
-
-@pytest.mark.parametrize("name", WRITES)
-def test_a_write_is_never_undone_by_a_load_of_many(kit: Kit, name: str) -> None:
-    write, wanted = WRITES[name]
-    cache, other = kit.open(), kit.open()
-    loader = ManyLoader(seconds=0.2)
-    running = spawn(lambda: cache.get_or_set_many(["k", "l"], loader.load))
-    until(lambda: loader.asked)
-    write(other)
-    assert running.finish() == {"k": "K", "l": "L"}
-    assert cache.get("k", MISSING) == wanted
-    left = MISSING if name == "clear" else "L"
-    assert cache.get("l", MISSING) == left
 
 
 def test_loads_after_close(kit: Kit) -> None:
