@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from load_checks import PATIENCE, until, waiting
 from symphra_cache import MISSING, CacheManager, RecursiveLoadError
 from symphra_cache.backends import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-PATIENCE = 30
 
 
 @pytest.fixture
@@ -47,19 +45,6 @@ class Gate:
         self.begun.set()
         await asyncio.to_thread(self.may_end.wait, PATIENCE)
         return self.value
-
-
-def waiting(cache: CacheManager) -> int:
-    """Return how many callers wait for loads."""
-    flights = cache._loads._flights
-    return sum(len(one.waiting) for each in list(flights.live.values()) for one in each)
-
-
-def until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "not in time"
-        time.sleep(0.001)
 
 
 def in_loop(call: Callable[[], Any]) -> Any:

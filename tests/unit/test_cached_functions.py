@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import pickle
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cached_results import cache, run
 from symphra_cache import (
     CacheManager,
     ConfigurationError,
@@ -23,19 +23,10 @@ from symphra_cache.decorators import FunctionStats
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-cache = CacheManager(MemoryBackend())
-
 
 @pytest.fixture(autouse=True)
 def _empty() -> None:
     cache.clear()
-
-
-def run(awaitable: Any) -> Any:
-    async def waiting() -> Any:
-        return await awaitable
-
-    return asyncio.run(waiting())
 
 
 @cache.cached(ttl=60)

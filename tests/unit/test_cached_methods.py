@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import functools
 import inspect
@@ -15,29 +14,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cached_results import cache, run
 from symphra_cache import (
-    CacheManager,
     ConfigurationError,
     UnkeyableArgumentError,
 )
-from symphra_cache.backends import MemoryBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-
-cache = CacheManager(MemoryBackend())
 
 
 @pytest.fixture(autouse=True)
 def _empty() -> None:
     cache.clear()
-
-
-def run(awaitable: Any) -> Any:
-    async def waiting() -> Any:
-        return await awaitable
-
-    return asyncio.run(waiting())
 
 
 class User:

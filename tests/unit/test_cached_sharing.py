@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cached_results import cache, run
 from processes import in_child
 from symphra_cache import (
     BackendUnavailableError,
@@ -23,30 +24,10 @@ from symphra_cache.backends import MemoryBackend
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-cache = CacheManager(MemoryBackend())
-
 
 @pytest.fixture(autouse=True)
 def _empty() -> None:
     cache.clear()
-
-
-def run(awaitable: Any) -> Any:
-    async def waiting() -> Any:
-        return await awaitable
-
-    return asyncio.run(waiting())
-
-
-@cache.cached(ttl=60)
-def total(a: int, /, b: int = 2, *rest: int, c: int = 3, **named: int) -> int:
-    """Add up."""
-    return a + b + sum(rest) + c + sum(named.values())
-
-
-@cache.cached
-async def atotal(a: int) -> list[int]:
-    return [a]
 
 
 @cache.cached
