@@ -21,30 +21,30 @@ class Loaders:
 
     Attributes:
         calls: how many there were.
-        begun: whether the first of them is under way.
         failing: how many calls raise in the end.
+        go: set when their time begins.
     """
 
     calls: int = 0
-    begun: threading.Event = field(default_factory=threading.Event)
     failing: int = 0
+    go: threading.Event = field(default_factory=threading.Event)
 
     def load(self) -> str:
         """Load, blocking."""
-        number = self._begin()
+        self.calls += 1
+        number = self.calls
+        self.go.wait()
         time.sleep(LOADING)
         return self._end(number)
 
     async def aload(self) -> str:
         """Load, in a coroutine."""
-        number = self._begin()
+        self.calls += 1
+        number = self.calls
+        while not self.go.is_set():
+            await asyncio.sleep(0.001)
         await asyncio.sleep(LOADING)
         return self._end(number)
-
-    def _begin(self) -> int:
-        self.calls += 1
-        self.begun.set()
-        return self.calls
 
     def _end(self, number: int) -> str:
         if number <= self.failing:

@@ -70,6 +70,7 @@ class Flight:
 
     def _figure(self) -> float:
         self._loaders = Loaders()
+        self._loaders.go.set()
         self._users += 1
         began, outcomes = self._crowd.run(
             partial(self._load, self._users), partial(self._aload, self._users)

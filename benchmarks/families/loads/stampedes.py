@@ -113,6 +113,8 @@ class Dead(Leader):
 class Stampede:
     """A crowd that misses one key. A figure is what it waits longer than the loader takes, in ms.
 
+    Counted from when all wait, and from when something happens to who leads.
+
     Args:
         tasks: how many callers are tasks of one event loop.
         threads: how many are threads.
@@ -141,28 +143,30 @@ class Stampede:
         self._keys += 1
         key, loaders = f"user:{self._keys}", Loaders(failing=self._failing)
         leader = self._leader(self._cache, key) if self._leader else None
-        helper = threading.Thread(target=self._happens, args=[leader])
+        helper = threading.Thread(target=self._happens, args=[leader, loaders])
         if leader is not None:
             leader.begin()
-            helper.start()
-        began, outcomes = self._crowd.run(
+        helper.start()
+        _, outcomes = self._crowd.run(
             partial(self._cache.get_or_set, key, loaders.load),
             partial(self._cache.aget_or_set, key, loaders.aload),
         )
         ended = time.perf_counter()
+        helper.join()
         if leader is not None:
-            helper.join()
             leader.gone()
-            began = self._happened
         self._check(key, loaders, outcomes)
-        return (ended - began - LOADING) * 1_000
+        return (ended - self._happened - LOADING) * 1_000
 
-    def _happens(self, leader: Any) -> None:
+    def _happens(self, leader: Any, loaders: Loaders) -> None:
+        """When all wait, have it happen, and have the loader's time begin."""
         while self._crowd.begun < self._count:
             time.sleep(0.001)
         time.sleep(SETTLING * self._count)
         self._happened = time.perf_counter()
-        leader.end()
+        loaders.go.set()
+        if leader is not None:
+            leader.end()
 
     def _check(self, key: str, loaders: Loaders, outcomes: list[Any]) -> None:
         """Have a figure count only if the loader was called once, and all got what it gave."""
