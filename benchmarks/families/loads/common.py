@@ -41,8 +41,8 @@ class Loaders:
         """Load, in a coroutine."""
         self.calls += 1
         number = self.calls
-        while not self.go.is_set():
-            await asyncio.sleep(0.001)
+        if not self.go.is_set():
+            await asyncio.to_thread(self.go.wait)
         await asyncio.sleep(LOADING)
         return self._end(number)
 
