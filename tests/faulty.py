@@ -33,6 +33,11 @@ KINDS = ("memory", "file", "redis")
 PATIENCE = 20
 
 
+def outages_of(cache: CacheManager) -> Any:
+    """Return what a degrading manager knows of outages."""
+    return cache._keyspace._inner._outages  # type: ignore[attr-defined]
+
+
 def on_a_slow_machine(patch: pytest.MonkeyPatch) -> None:
     """Have refusals count as quick that a busy machine delivers late."""
     for face in ("_async", "_sync"):

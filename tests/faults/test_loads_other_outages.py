@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from faulty import outages_of
 from load_checks import PATIENCE, assert_nothing_is_left, until, waiting
 from redis_servers import HOST, free_ports
 from symphra_cache import MISSING, BackendUnavailableError, CacheManager
@@ -60,7 +61,7 @@ def test_an_outage_of_what_the_loader_uses_is_the_loader_s_error(
         assert call(cache, "get_or_set", "k", 2) == 2
         assert_nothing_is_left(cache)
         if mode == "degrade":
-            assert not cache._keyspace._inner._outages.alert
+            assert not outages_of(cache).alert
 
 
 @pytest.mark.parametrize("mode", ["raise", "degrade"], indirect=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from faulty import outages_of
 from load_checks import PATIENCE, until, waiting
 from loads_in_outages import Runs, World
 from symphra_cache import MISSING, BackendUnavailableError
@@ -167,7 +168,7 @@ def test_a_debt_takes_no_value_away_that_was_loaded_after_it(world: World, call:
         assert load() == "run 2"
         assert call(world.cache, "get", key) == "run 2"
         assert load() == "run 2"
-        assert not world.cache._keyspace._inner._outages._ledgers  # type: ignore[attr-defined]
+        assert not outages_of(world.cache)._ledgers
 
 
 @pytest.mark.parametrize("mode", ["degrade"], indirect=True)

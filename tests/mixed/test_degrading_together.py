@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import FaultyBackend
+from faulty import FaultyBackend, outages_of
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import MemoryBackend
 
@@ -119,7 +119,7 @@ def test_a_value_written_during_the_removal_stays(
         assert writer.result(PATIENCE) is True
         assert reader.result(PATIENCE) is None
     assert cache.get("k") == "fresh"
-    assert not cache._keyspace._outages.alert or cache._keyspace._outages._failing
+    assert not outages_of(cache).alert or outages_of(cache)._failing
 
 
 @claimants
@@ -226,10 +226,10 @@ async def test_a_removal_that_is_cancelled_stays_owed(
             reader.cancel()
             with suppress(asyncio.CancelledError):
                 await reader
-        assert not cache._keyspace._outages._ledgers["symphra"].claims
-        assert cache._keyspace._outages.owes("symphra", "k")
+        assert not outages_of(cache)._ledgers["symphra"].claims
+        assert outages_of(cache).owes("symphra", "k")
     assert await cache.aget("k") is None
-    assert not cache._keyspace._outages.owes("symphra", "k")
+    assert not outages_of(cache).owes("symphra", "k")
 
 
 async def test_a_write_that_is_cancelled_leaves_its_key_to_others(
@@ -243,7 +243,7 @@ async def test_a_write_that_is_cancelled_leaves_its_key_to_others(
         with suppress(asyncio.CancelledError):
             await writer
     assert await cache.aget("k") is None
-    assert not cache._keyspace._outages._ledgers
+    assert not outages_of(cache)._ledgers
 
 
 async def test_a_blocking_write_on_the_loop_of_a_removal_does_not_hang(
@@ -287,7 +287,7 @@ def test_a_removal_whose_loop_died_is_taken_over(
     faulty: FaultyBackend, cache: CacheManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owe(faulty, cache, "delete", "k")
-    stranded = cache._keyspace._outages.claim(cache._keyspace._outages.age, is_first=True)
+    stranded = outages_of(cache).claim(outages_of(cache).age, is_first=True)
     assert stranded is not None
     assert cache.get("k") is None
     assert "delete_many" not in faulty.faults.calls
@@ -376,7 +376,7 @@ def test_threads_and_tasks_never_read_what_was_overwritten(
     assert seen[0] > 100
     faulty.faults.mend()
     cache.get("unheard of")
-    assert not cache._keyspace._outages._ledgers
+    assert not outages_of(cache)._ledgers
     for key in keys:
         cache.set(key, "last")
     assert all(cache.get(key) == "last" for key in keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from faulty import outages_of
 from redis_cluster import shared_cluster
 from symphra_cache import CacheManager
 from symphra_cache.backends import RedisBackend
@@ -32,7 +33,7 @@ def test_a_replica_that_takes_over_shows_nothing_that_was_overwritten(call: Call
             assert call(cache, "get", lost[0], "out") == "out"
             cluster.wait_ok()  # the replica has taken over, with what it had
             end = time.monotonic() + 20
-            while call(cache, "get", lost[-1]) != "new" or cache._keyspace._outages._ledgers:
+            while call(cache, "get", lost[-1]) != "new" or outages_of(cache)._ledgers:
                 call(cache, "set", lost[-1], "new")
                 assert time.monotonic() < end
                 time.sleep(0.05)

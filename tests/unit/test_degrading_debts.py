@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import KINDS, FaultyBackend, fail, faulty_backend, fill, inner, on_a_slow_machine
+from faulty import (
+    KINDS,
+    FaultyBackend,
+    fail,
+    faulty_backend,
+    fill,
+    inner,
+    on_a_slow_machine,
+    outages_of,
+)
 from symphra_cache import BackendUnavailableError, CacheManager
 
 if TYPE_CHECKING:
@@ -74,7 +83,7 @@ def test_what_failed_is_removed_before_the_first_read(
     fail(faulty, lambda: call(cache, name, *arguments, **named), applied=applied)
     assert call(cache, "get", "unheard of") is None
     assert left(call, behind) == {"k", "kin", "other", "inner"} - outdated
-    assert not cache._keyspace._outages._ledgers
+    assert not outages_of(cache)._ledgers
 
 
 READS: list[tuple[str, tuple[Any, ...], Any]] = [
@@ -209,7 +218,7 @@ def test_a_value_written_after_the_outage_stays(
         assert call(inner(cache), "get", "k") == "fresh"
     assert call(cache, "get_many", fresh) == fresh
     assert left(call, behind) == {"k", "kin", "other", "inner"}
-    assert not cache._keyspace._outages._ledgers
+    assert not outages_of(cache)._ledgers
 
 
 @failures
@@ -228,8 +237,8 @@ def test_a_removal_after_the_outage_is_as_good(
         call(cache, name, *arguments, **named)
     else:
         assert call(cache, "delete_many", outdated) == len(outdated)
-    assert not cache._keyspace._outages._ledgers
-    assert cache._keyspace._outages.alert is (name in ("set", "set_many", "touch"))
+    assert not outages_of(cache)._ledgers
+    assert outages_of(cache).alert is (name in ("set", "set_many", "touch"))
 
 
 def test_reads_that_work_do_not_wait_for_removals_that_take_long(
@@ -253,7 +262,7 @@ def test_reads_that_work_do_not_wait_for_removals_that_take_long(
     faulty.faults.mend()
     assert call(cache, "set", "kin", "new") is True  # what shows that it is over
     assert call(cache, "get", "other") == "old"
-    assert not cache._keyspace._outages.alert
+    assert not outages_of(cache).alert
 
 
 def test_where_reads_fail_too_the_first_that_works_comes_after_the_removal(
@@ -291,7 +300,7 @@ def test_what_succeeded_of_a_removal_is_not_removed_again(
     faulty.faults.broken, faulty.faults.applied = frozenset({"delete_many"}), True
     faulty.faults.failed = ["kin"]  # the node that keeps it is out
     call(cache, "get", "unheard of")
-    outages = cache._keyspace._outages
+    outages = outages_of(cache)
     assert [outages.owes("symphra", key) for key in ("k", "kin", "other")] == [False, True, False]
 
 

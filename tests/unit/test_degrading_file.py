@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from faulty import on_a_slow_machine
+from faulty import on_a_slow_machine, outages_of
 from symphra_cache import BackendUnavailableError, CacheManager
 from symphra_cache.backends import FileBackend
 
@@ -87,7 +87,7 @@ def test_a_locked_file_goes_on_with_what_is_right(
             assert call(fellow, "get", "k") == "old"
             assert call(cache, "get", "other") == "old"
             assert call(fellow, "get", "k", "gone") == "gone"
-        assert not cache._keyspace._outages._ledgers
+        assert not outages_of(cache)._ledgers
 
 
 def test_a_file_that_is_locked_for_long_costs_reads_one_wait(path: Path, call: Caller) -> None:
@@ -99,4 +99,4 @@ def test_a_file_that_is_locked_for_long_costs_reads_one_wait(path: Path, call: C
             assert found == ["out", *["old"] * 5]
             assert cache.stats().errors == 2
         assert call(cache, "get", "k", "gone") == "gone"
-        assert not cache._keyspace._outages._ledgers
+        assert not outages_of(cache)._ledgers

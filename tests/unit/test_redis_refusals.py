@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from faulty import on_a_slow_machine
+from faulty import on_a_slow_machine, outages_of
 from redis_servers import HOST, RedisServer, free_ports, running_server, until
 from scripted_redis import RESET, SILENCE, ScriptedRedis, scripted_redis
 from symphra_cache import BackendUnavailableError, CacheManager
@@ -267,7 +267,7 @@ def test_a_paused_server_never_shows_what_was_there_before(
     assert time.monotonic() - begun < 2
     server.resume()
     until(lambda: call(hasty, "get", "k", "gone") == "gone", 10, server.log)
-    until(lambda: not hasty._keyspace._outages.owes("symphra", "k"), 10, server.log)
+    until(lambda: not outages_of(hasty).owes("symphra", "k"), 10, server.log)
     assert call(hasty, "get", "k", "gone") == "gone"
     assert server.command("EXISTS", "symphra:k") == 0
     assert call(hasty, "get", "other", "gone") == ("gone" if arguments == ("clear",) else "old")
