@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from types import FunctionType, MethodType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from symphra_cache._canonical import Refused, canonical, escaped, type_name
 from symphra_cache._key_templates import Template
@@ -85,7 +85,7 @@ def call_key(function: Callable[..., object], key: Key = None) -> CallKey:
     """
     if isinstance(function, MethodType):
         method: Any = MethodType(call_key(function.__func__, key), function.__self__)
-        return method  # type: ignore[no-any-return]
+        return cast("CallKey", method)
     call = CallSource(function)
     builder = call.key(key_source(call, key))
     call.close()
@@ -166,7 +166,7 @@ class CallSource:
         lines = (*made.lines, *made.check, f"return {made.text}")
         builder: Any = self.compile(*lines, what="key of")
         builder.pattern = made.pattern
-        return builder  # type: ignore[no-any-return]
+        return cast("CallKey", builder)
 
     def compile(self, *lines: str, what: str, start: str = "def") -> FunctionType:
         """Return a function of the same parameters and these lines.
@@ -184,7 +184,7 @@ class CallSource:
         # Python names the function by it in its errors.
         made.__qualname__ = _qualname(self.function)
         made.__code__ = made.__code__.replace(co_name=made.__name__, co_qualname=made.__qualname__)
-        return made  # type: ignore[no-any-return]
+        return cast("FunctionType", made)
 
     def each(self) -> list[tuple[str, str]]:
         """Return the names of the parameters, and what stands before their texts in a key."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import update_wrapper
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from symphra_cache._async.cached import AsyncCachedOps
 from symphra_cache._cached_methods import OF_ALL, OF_CALLS, CachedClassMethod, CachedMethod
@@ -125,7 +125,7 @@ def _is_in_class(function: Any) -> bool:
 
 def _checked_function(function: Any) -> Callable[..., Any]:
     if callable(function) and not isinstance(function, type):
-        return function  # type: ignore[no-any-return]
+        return cast("Callable[..., Any]", function)
     if isinstance(function, property):
         remedy = "put it below @property"
     elif isinstance(function, type):

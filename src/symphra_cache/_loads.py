@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from types import FunctionType, GeneratorType, MethodType
+from typing import cast
 
 from symphra_cache._ttl import checked_jitter, milliseconds
 from symphra_cache.exceptions import ConfigurationError, InvalidLoaderError
@@ -62,7 +63,7 @@ class Load:
                 f"{type(should_cache).__name__}"
             )
         if ttl is not DEFAULT and not callable(ttl):
-            milliseconds(ttl)  # type: ignore[arg-type]
+            milliseconds(cast("TTL", ttl))
         self.loader: Any = loader
         self._ttl = ttl
         self._should_cache = should_cache
@@ -82,12 +83,12 @@ class Load:
     def ttl_of(self, value: Any, default: TTL) -> TTL:
         """Return the time that a value is stored for, before it is spread."""
         if not callable(self._ttl):
-            return default if self._ttl is DEFAULT else self._ttl  # type: ignore[return-value]
-        ttl: Any = self._ttl(value)
+            return default if self._ttl is DEFAULT else cast("TTL", self._ttl)
+        ttl = self._ttl(value)
         if ttl is DEFAULT:
             return default
-        milliseconds(ttl)  # refuses what is none
-        return ttl  # type: ignore[no-any-return]
+        milliseconds(cast("TTL", ttl))  # refuses what is none
+        return cast("TTL", ttl)
 
 
 class AsyncLoad(Load):

@@ -33,4 +33,5 @@ def watched(inner: Keyspace, flights: Flights, path: str) -> Keyspace:
     """Return a keyspace whose writes void the loads that they overlap."""
     kind = WatchedMemory if hasattr(inner, "aset_if") else WatchedKeyspace
     made: Any = kind(inner, flights, path)
-    return made  # type: ignore[no-any-return]
+    keyspace: Keyspace = made
+    return keyspace
